@@ -1,0 +1,1 @@
+//! HTTP: router, errors, STAC catalog, assets, health.

@@ -1,0 +1,1 @@
+//! PostGIS: one file per table or aggregate. All SQL of polder lives here.

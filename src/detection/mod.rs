@@ -1,0 +1,1 @@
+//! Finds things on rasters: chips, detector, merging, georeferencing.

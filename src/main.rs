@@ -1,0 +1,3 @@
+//! Parses the command line, calls one command, prints the error well.
+
+fn main() {}

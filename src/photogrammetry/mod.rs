@@ -1,0 +1,1 @@
+//! Turns overlapping photos into one georeferenced picture.

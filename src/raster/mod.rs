@@ -1,0 +1,1 @@
+//! Pixels: decodes photos, reads windows of rasters, writes COGs.

@@ -1,0 +1,1 @@
+//! A flight that we can know everything about: landscape, camera, photos, truth.

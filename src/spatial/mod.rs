@@ -1,0 +1,1 @@
+//! Where things are: coordinate systems, boxes, footprints, geotransforms, ground sampling distance.

@@ -1,0 +1,1 @@
+//! S3: object keys, versions, presigned URLs, and the embedded store.
