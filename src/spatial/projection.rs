@@ -4,8 +4,6 @@
 //! the pair of codes, without grids from the network. For RD New (EPSG:28992) on a system without the RDNAP
 //! grids this is the seven-parameter transformation, within about 0.25 m of RDNAPTRANS.
 
-use std::sync::Once;
-
 use gdal::spatial_ref::{AxisMappingStrategy, CoordTransform, SpatialRef};
 
 use super::{Crs, Error, Result};
@@ -70,21 +68,10 @@ impl Projection {
 }
 
 fn spatial_ref(crs: Crs) -> Result<SpatialRef> {
-    use_no_network_grids();
     let mut srs = SpatialRef::from_epsg(crs.epsg())
         .map_err(|e| Error::UnknownCrs { epsg: crs.epsg(), reason: e.to_string() })?;
     srs.set_axis_mapping_strategy(AxisMappingStrategy::TraditionalGisOrder);
     Ok(srs)
-}
-
-/// Keeps results the same with and without a network.
-fn use_no_network_grids() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        // A GDAL too old to know the option has no network grids either, so a failure changes nothing.
-        let _ = gdal::config::set_config_option("OSR_DEFAULT_AXIS_MAPPING_STRATEGY", "TRADITIONAL_GIS_ORDER");
-        let _ = gdal::config::set_config_option("PROJ_NETWORK", "OFF");
-    });
 }
 
 #[cfg(test)]

@@ -1,0 +1,259 @@
+//! Reads windows of a georeferenced raster, whatever its bands and bit depth, as 8-bit colour with a mask.
+
+use std::{ops::Range, path::{Path, PathBuf}, sync::Once};
+
+use gdal::{
+    Dataset,
+    raster::{ColorInterpretation, GdalDataType, RasterBand, ResampleAlg},
+};
+
+use super::{Error, Result, Rgba8};
+use crate::spatial::{Crs, GeoTransform};
+
+/// Blocks that GDAL keeps decoded; its own default is 5 % of the machine's memory.
+const GDAL_CACHE_MB: &str = "192";
+
+/// Side of the overview from which the range of 16-bit and float bands is taken.
+const STATISTICS_SIDE: usize = 512;
+
+/// A rectangle of pixels. It may reach outside the raster, where there is no data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    pub x: isize,
+    pub y: isize,
+    pub width: usize,
+    pub height: usize,
+}
+
+/// An opened raster. Not shared between threads: open it once for each.
+pub struct Raster {
+    path: PathBuf,
+    dataset: Dataset,
+    size: [usize; 2],
+    colours: [usize; 3],
+    /// Per colour band, the values that become 0 and 255; `None` for 8-bit bands, which are taken as they are.
+    ranges: Option<[(f64, f64); 3]>,
+}
+
+impl Raster {
+    /// Opens a local file, or anything else that GDAL can open by name, such as `/vsis3/bucket/key`.
+    ///
+    /// # Errors
+    /// [`Error::Gdal`] when it cannot be opened, [`Error::Unsupported`] when it has no bands.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        configure_gdal();
+        let path = path.as_ref().to_owned();
+        let dataset = Dataset::open(&path).map_err(Error::gdal("open the raster", &path))?;
+        let size: [usize; 2] = dataset.raster_size().into();
+        if dataset.raster_count() == 0 {
+            return Err(Error::Unsupported { path, reason: "it has no bands".to_owned() });
+        }
+        let colours = colour_bands(&dataset).map_err(Error::gdal("read the bands of", &path))?;
+        let mut raster = Self { path, dataset, size, colours, ranges: None };
+        raster.ranges = raster.find_ranges()?;
+        Ok(raster)
+    }
+
+    /// Returns `[width, height]` in pixels.
+    pub const fn size(&self) -> [usize; 2] {
+        self.size
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Returns the number of bands, alpha included.
+    pub fn bands(&self) -> usize {
+        self.dataset.raster_count()
+    }
+
+    /// Returns where the pixels are.
+    ///
+    /// # Errors
+    /// [`Error::NotGeoreferenced`] when the raster does not say.
+    pub fn geo_transform(&self) -> Result<GeoTransform> {
+        let missing = || Error::NotGeoreferenced { path: self.path.clone(), missing: "geotransform" };
+        self.dataset.geo_transform().map(GeoTransform::from_gdal).map_err(|_| missing())
+    }
+
+    /// Returns the coordinate system of the geotransform.
+    ///
+    /// # Errors
+    /// [`Error::NotGeoreferenced`] when there is none or it has no EPSG code.
+    pub fn crs(&self) -> Result<Crs> {
+        let missing = || Error::NotGeoreferenced {
+            path: self.path.clone(),
+            missing: "coordinate system with an EPSG code",
+        };
+        let mut srs = self.dataset.spatial_ref().map_err(|_| missing())?;
+        if srs.auth_code().is_err() {
+            // A system written out in full, as some software does, may still be a known one.
+            let _ = srs.auto_identify_epsg();
+        }
+        // The code of a compound system is that of its horizontal part.
+        let code = srs.auth_code().map_err(|_| missing())?;
+        u32::try_from(code).map(Crs::from_epsg).map_err(|_| missing())
+    }
+
+    /// Reads a window, resampled to `out` (`[width, height]`): averaged when it shrinks, cubic when it grows.
+    ///
+    /// Where the window reaches outside the raster, and where the raster's mask, alpha or nodata says so, alpha
+    /// is 0; everywhere else it is 255.
+    ///
+    /// # Errors
+    /// [`Error::Gdal`] when a block cannot be read.
+    pub fn read_rgba(&self, window: Window, out: [usize; 2]) -> Result<Rgba8> {
+        let mut picture = Rgba8::new(out[0], out[1]);
+        let Some((inside, columns, rows)) = self.clip(window, out) else { return Ok(picture) };
+        let (w, h) = (columns.len(), rows.len());
+        let resample = if w < inside.width || h < inside.height {
+            ResampleAlg::Average
+        } else if w > inside.width || h > inside.height {
+            ResampleAlg::Cubic
+        } else {
+            ResampleAlg::NearestNeighbour
+        };
+        let read = Error::gdal("read a window of", &self.path);
+        let planes = self.read_planes(inside, [w, h], resample).map_err(read)?;
+        for (i, row) in rows.enumerate() {
+            for (j, column) in columns.clone().enumerate() {
+                let (from, to) = (i * w + j, (row * out[0] + column) * 4);
+                if planes[3][from] >= 128 {
+                    let pixel = [planes[0][from], planes[1][from], planes[2][from], 255];
+                    picture.data[to..to + 4].copy_from_slice(&pixel);
+                }
+            }
+        }
+        Ok(picture)
+    }
+
+    /// Cuts the window at the raster's border; returns what is left, and which columns and rows of `out` it fills.
+    fn clip(&self, window: Window, out: [usize; 2]) -> Option<(Window, Range<usize>, Range<usize>)> {
+        let axis = |start: isize, length: usize, limit: usize, out: usize| {
+            let scale = out as f64 / length as f64;
+            let (from, to) = (start.max(0), (start + length as isize).min(limit as isize));
+            let filled = |at: isize| ((at - start) as f64 * scale).round() as usize;
+            (to > from).then(|| (from, (to - from) as usize, filled(from)..filled(to).min(out)))
+        };
+        let (x, width, columns) = axis(window.x, window.width, self.size[0], out[0])?;
+        let (y, height, rows) = axis(window.y, window.height, self.size[1], out[1])?;
+        let is_empty = columns.is_empty() || rows.is_empty();
+        (!is_empty).then_some((Window { x, y, width, height }, columns, rows))
+    }
+
+    /// Returns red, green, blue and mask, each `out[0] × out[1]`, of a window inside the raster.
+    fn read_planes(&self, w: Window, out: [usize; 2], resample: ResampleAlg) -> gdal::errors::Result<[Vec<u8>; 4]> {
+        let (offset, size, out) = ((w.x, w.y), (w.width, w.height), (out[0], out[1]));
+        let mut planes: [Vec<u8>; 4] = std::array::from_fn(|_| Vec::new());
+        for (i, band) in self.colours.into_iter().enumerate() {
+            planes[i] = if i > 0 && band == self.colours[i - 1] {
+                planes[i - 1].clone()
+            } else {
+                let band = self.dataset.rasterband(band)?;
+                match self.ranges {
+                    None => read_bytes(&band, offset, size, out, resample)?,
+                    Some(ranges) => {
+                        let mut values = vec![0.0_f32; out.0 * out.1];
+                        band.read_into_slice(offset, size, out, &mut values, Some(resample))?;
+                        values.into_iter().map(|value| stretch(f64::from(value), ranges[i])).collect()
+                    }
+                }
+            };
+        }
+        let band = self.dataset.rasterband(self.colours[0])?;
+        planes[3] = if band.mask_flags()?.is_all_valid() {
+            vec![255; out.0 * out.1]
+        } else {
+            read_bytes(&band.open_mask_band()?, offset, size, out, resample)?
+        };
+        Ok(planes)
+    }
+
+    /// The 1st and 99th percentile of each colour band of a raster that is not 8-bit.
+    fn find_ranges(&self) -> Result<Option<[(f64, f64); 3]>> {
+        let read = || -> gdal::errors::Result<Option<[(f64, f64); 3]>> {
+            if self.dataset.rasterband(self.colours[0])?.band_type() == GdalDataType::UInt8 {
+                return Ok(None);
+            }
+            let scale = (STATISTICS_SIDE as f64 / self.size[0].max(self.size[1]) as f64).min(1.0);
+            let out = self.size.map(|side| ((side as f64 * scale) as usize).max(1));
+            let (size, out) = ((self.size[0], self.size[1]), (out[0], out[1]));
+            let mut ranges = [(0.0, 1.0); 3];
+            for (range, band) in ranges.iter_mut().zip(self.colours) {
+                let band = self.dataset.rasterband(band)?;
+                let mut values = vec![0.0_f32; out.0 * out.1];
+                band.read_into_slice((0, 0), size, out, &mut values, Some(ResampleAlg::NearestNeighbour))?;
+                let mask = read_bytes(&band.open_mask_band()?, (0, 0), size, out, ResampleAlg::NearestNeighbour)?;
+                *range = percentiles(values.into_iter().zip(mask).filter(|(v, m)| *m > 0 && v.is_finite()).map(|(v, _)| v));
+            }
+            Ok(Some(ranges))
+        };
+        read().map_err(Error::gdal("read the range of", &self.path))
+    }
+}
+
+fn read_bytes(
+    band: &RasterBand<'_>,
+    offset: (isize, isize),
+    size: (usize, usize),
+    out: (usize, usize),
+    resample: ResampleAlg,
+) -> gdal::errors::Result<Vec<u8>> {
+    let mut bytes = vec![0_u8; out.0 * out.1];
+    band.read_into_slice(offset, size, out, &mut bytes, Some(resample))?;
+    Ok(bytes)
+}
+
+fn stretch(value: f64, (low, high): (f64, f64)) -> u8 {
+    // `as` turns NaN into 0 and clamps the rest.
+    ((value - low) / (high - low) * 255.0) as u8
+}
+
+fn percentiles(values: impl Iterator<Item = f32>) -> (f64, f64) {
+    let mut values: Vec<f32> = values.collect();
+    values.sort_by(f32::total_cmp);
+    let at = |share: f64| values.get(((values.len() as f64 - 1.0) * share) as usize).copied().map_or(0.0, f64::from);
+    let (low, high) = (at(0.01), at(0.99));
+    if high > low { (low, high) } else { (low, low + 1.0) }
+}
+
+/// Finds red, green and blue by what the bands say they are, else takes the first three; one band is grey.
+fn colour_bands(dataset: &Dataset) -> gdal::errors::Result<[usize; 3]> {
+    let mut found = [None; 3];
+    let mut colours = 0;
+    for index in 1..=dataset.raster_count() {
+        let interpretation = dataset.rasterband(index)?.color_interpretation();
+        colours += usize::from(interpretation != ColorInterpretation::AlphaBand);
+        match interpretation {
+            ColorInterpretation::RedBand => found[0] = found[0].or(Some(index)),
+            ColorInterpretation::GreenBand => found[1] = found[1].or(Some(index)),
+            ColorInterpretation::BlueBand => found[2] = found[2].or(Some(index)),
+            _ => {}
+        }
+    }
+    Ok(match found {
+        [Some(red), Some(green), Some(blue)] => [red, green, blue],
+        _ if colours >= 3 => [1, 2, 3],
+        _ => [1, 1, 1],
+    })
+}
+
+pub(super) fn configure_gdal() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        for (key, value) in [
+            ("GDAL_CACHEMAX", GDAL_CACHE_MB),
+            ("GDAL_DISABLE_READDIR_ON_OPEN", "EMPTY_DIR"),
+            ("GDAL_TIFF_INTERNAL_MASK", "YES"),
+            ("GDAL_PAM_ENABLED", "NO"),
+            // What goes wrong is reported once, by the caller, not also on stderr by the library.
+            ("CPL_LOG", "/dev/null"),
+        ] {
+            gdal::config::set_config_option(key, value).expect("an option without NUL is accepted");
+        }
+        gdal::config::set_error_handler(|class, number, message| {
+            tracing::debug!(gdal.class = ?class, gdal.number = number, "{message}");
+        });
+    });
+}
