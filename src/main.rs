@@ -1,3 +1,7 @@
 //! Parses the command line, calls one command, prints the error well.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    polder::commands::main()
+}

@@ -1,1 +1,179 @@
-//! One file per subcommand.
+//! One file per subcommand. A command reads its settings, calls one use case, and says what happened.
+//!
+//! Exit codes: 0 done, 1 failed, 2 used wrongly, 3 done with rejects when `--fail-on-rejects` asks for it.
+//! Results go to stdout (with `--json` one object a line), everything else to stderr.
+
+mod init;
+mod migrate;
+mod output;
+mod serve;
+mod target;
+mod up;
+
+#[cfg(feature = "gdal")]
+mod demo;
+#[cfg(feature = "gdal")]
+mod detect;
+#[cfg(feature = "gdal")]
+mod model;
+#[cfg(feature = "gdal")]
+mod run;
+#[cfg(feature = "gdal")]
+mod simulate;
+#[cfg(feature = "gdal")]
+mod stitch;
+#[cfg(feature = "gdal")]
+mod upload;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use anyhow::Context as _;
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+
+use crate::config::{self, Settings};
+use output::Output;
+
+/// From drone photos of a dike to an orthophoto, detections and a STAC catalog.
+///
+/// Start with `polder up`: it runs everything on this machine. Then `polder upload`, `polder run`, and open the address that `up` has shown.
+#[derive(Parser, Debug)]
+#[command(name = "polder", version, max_term_width = 110, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+
+    #[command(flatten)]
+    settings: Settings,
+
+    /// Print one JSON object a line on stdout instead of sentences
+    #[arg(long, global = true)]
+    json: bool,
+
+    /// Settings file (TOML); its keys are the long flags with underscores, unknown ones are errors
+    #[arg(long, env = "POLDER_CONFIG", value_name = "FILE", global = true)]
+    config: Option<PathBuf>,
+
+    /// What to log on stderr: error, warn, info, debug, or a filter as `polder=debug,sqlx=warn`
+    #[arg(long, env = "POLDER_LOG", value_name = "FILTER", default_value = "warn", global = true)]
+    log: String,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Run everything on this machine: database, buckets, API and start page
+    Up(up::Args),
+    /// Run the API alone, against a configured database and S3
+    Serve(serve::Args),
+    /// Make the four buckets, versioned and closed; safe to repeat
+    Init(init::Args),
+    /// Bring the database schema up to date; safe to repeat
+    Migrate(migrate::Args),
+    /// Render a synthetic flight over a dike, with the truth beside it
+    #[cfg(feature = "gdal")]
+    Simulate(simulate::Args),
+    /// Put photos into the raw bucket and the catalog
+    #[cfg(feature = "gdal")]
+    Upload(upload::Args),
+    /// Turn overlapping photos into one orthophoto
+    #[cfg(feature = "gdal")]
+    Stitch(stitch::Args),
+    /// Find things on an orthophoto
+    #[cfg(feature = "gdal")]
+    Detect(detect::Args),
+    /// Stitch a flight, search it, publish the results
+    #[cfg(feature = "gdal")]
+    Run(run::Args),
+    /// Train a detector
+    #[cfg(feature = "gdal")]
+    Model(model::Args),
+    /// The whole river once, on a synthetic flight or on your photos, judged and shown
+    #[cfg(feature = "gdal")]
+    Demo(demo::Args),
+}
+
+/// What every command gets beside its own arguments.
+struct Session {
+    settings: Settings,
+    output: Output,
+}
+
+/// How a command that did not fail ended.
+enum Outcome {
+    Done,
+    /// Something was left out, and the user asked to be told by the exit code.
+    Rejects,
+}
+
+/// Runs the command of this process's command line.
+pub fn main() -> ExitCode {
+    let cli = match parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            return ExitCode::from(2);
+        }
+    };
+    start_log(&cli.log);
+    let output = Output::new(cli.json);
+    match dispatch(cli.command, &Session { settings: cli.settings, output }) {
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::Rejects) => ExitCode::from(3),
+        Err(error) => {
+            output.failed(&error);
+            ExitCode::from(1)
+        }
+    }
+}
+
+/// A settings file changes the defaults, so it is looked for before the command line is read for good.
+fn parse() -> anyhow::Result<Cli> {
+    let arguments: Vec<_> = std::env::args_os().collect();
+    let flag = arguments.iter().position(|a| a == "--config").and_then(|at| arguments.get(at + 1));
+    let flag = flag.cloned().or_else(|| {
+        arguments.iter().find_map(|a| a.to_str()?.strip_prefix("--config=").map(Into::into))
+    });
+    let file = flag.or_else(|| std::env::var_os("POLDER_CONFIG").filter(|v| !v.is_empty()));
+    let mut command = Cli::command();
+    if let Some(file) = file {
+        command = config::with_file(command, file.as_ref())?;
+    }
+    Cli::from_arg_matches(&command.get_matches_from(arguments)).context("cannot read the command line")
+}
+
+fn dispatch(command: Command, session: &Session) -> anyhow::Result<Outcome> {
+    match command {
+        Command::Up(args) => wait_for(up::run(args, session)),
+        Command::Serve(args) => wait_for(serve::run(args, session)),
+        Command::Init(args) => wait_for(init::run(args, session)),
+        Command::Migrate(args) => wait_for(migrate::run(args, session)),
+        #[cfg(feature = "gdal")]
+        Command::Simulate(args) => simulate::run(&args, session),
+        #[cfg(feature = "gdal")]
+        Command::Upload(args) => wait_for(upload::run(args, session)),
+        #[cfg(feature = "gdal")]
+        Command::Stitch(args) => stitch::run(args, session),
+        #[cfg(feature = "gdal")]
+        Command::Detect(args) => detect::run(args, session),
+        #[cfg(feature = "gdal")]
+        Command::Run(args) => wait_for(run::run(args, session)),
+        #[cfg(feature = "gdal")]
+        Command::Model(args) => model::run(args, session),
+        #[cfg(feature = "gdal")]
+        Command::Demo(args) => demo::run(args, session),
+    }
+}
+
+fn wait_for<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?
+        .block_on(work)
+}
+
+fn start_log(filter: &str) {
+    use tracing_subscriber::EnvFilter;
+    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("warn"));
+    let ansi = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(ansi).with_target(false).init();
+}
