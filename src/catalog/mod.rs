@@ -1,7 +1,43 @@
-//! What we know: layers, photos, orthophotos, detection runs, models, and their STAC items.
+//! What we know: photos, orthophotos, detection runs, models, and their STAC items.
+//!
+//! A value struct per layer knows how to describe itself as an item (`Photo::item` and its sisters);
+//! [`StoredItem`] is any item in the form in which it is kept and handed out.
+//!
+//! Invariant: nothing here looks at a clock, a network or a disk; the same values give the same item.
 
+mod check;
+mod collection;
+mod detection_run;
+mod error;
+#[cfg(test)]
+pub(crate) mod examples;
+mod item;
 mod layer;
+mod lineage;
+mod members;
+mod model_version;
+mod name;
 mod object;
+mod orthophoto;
+mod photo;
+mod storage_scheme;
+mod stored_item;
+mod time;
+mod url;
 
+pub use check::{check_geojson, refuse_nul};
+pub use collection::{Coverage, collection};
+pub use detection_run::DetectionRun;
+pub use error::{Error, Result};
+pub use item::{COG, GEOJSON, Grid, Moment, timestamp};
 pub use layer::Layer;
+pub use lineage::{API_SCHEME, Processing, Upstream, item_href};
+pub use model_version::ModelVersion;
+pub use name::{Flight, ModelName, PhotoName, Project, RunId, Version};
 pub use object::ObjectRef;
+pub use orthophoto::Orthophoto;
+pub use photo::{Attitude, Camera, Photo, Taken};
+pub use storage_scheme::StorageScheme;
+pub use stored_item::{Hrefs, ItemText, StoredItem};
+pub use time::{Interval, parse_time};
+pub use url::percent_encoded;

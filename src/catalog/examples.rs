@@ -1,0 +1,131 @@
+//! A small world for tests: one photo, its orthophoto, its detections, the model.
+
+use chrono::{DateTime, Utc};
+use serde_json::{Map, json};
+
+use super::{
+    Attitude, COG, Camera, DetectionRun, Grid, Layer, ModelVersion, Moment, ObjectRef, Orthophoto, Photo, PhotoName,
+    Processing, RunId, StorageScheme, Taken, Upstream,
+};
+use crate::spatial::{Crs, GeoTransform};
+
+const RING: [[f64; 2]; 4] = [[5.10, 52.00], [5.12, 52.00], [5.12, 52.01], [5.10, 52.01]];
+
+pub fn scheme() -> StorageScheme {
+    StorageScheme { endpoint: Some("http://127.0.0.1:9000".into()), region: "local".into(), path_style: true }
+}
+
+pub fn object(layer: Layer, key: &str, content_type: &str) -> ObjectRef {
+    ObjectRef {
+        bucket: layer.collection().into(),
+        key: key.into(),
+        version_id: Some("v1".into()),
+        sha256: "ab".repeat(32),
+        size_bytes: 1234,
+        content_type: content_type.into(),
+    }
+}
+
+pub fn noon() -> DateTime<Utc> {
+    "2025-06-23T10:00:00Z".parse().expect("a time")
+}
+
+pub fn photo() -> Photo {
+    Photo {
+        project: "dijk-a".parse().expect("a name"),
+        flight: "flight-2025".parse().expect("a name"),
+        name: PhotoName::for_file("DJI_0001.JPG"),
+        file_name: None,
+        object: object(Layer::Raw, "projects/dijk-a/flight-2025/DJI_0001.JPG", "image/jpeg"),
+        stored_at: Some(noon()),
+        taken: Taken::At(noon()),
+        size: Some([4000, 3000]),
+        camera: Camera { make: Some("DJI".into()), model: Some("FC330".into()), serial: None },
+        lonlat: Some([5.11, 52.005]),
+        absolute_altitude_m: Some(45.0),
+        relative_altitude_m: Some(40.0),
+        attitude: Some(Attitude { yaw_deg: -30.0, pitch_deg: -89.5, roll_deg: 0.0 }),
+        gsd_m: Some(0.02),
+        footprint: Some(RING.to_vec()),
+        cloud_cover: Some(10.0),
+        grid: None,
+    }
+}
+
+fn upstream(layer: Layer, item_id: String, object: ObjectRef) -> Upstream {
+    Upstream { layer, item_id, object }
+}
+
+pub fn processing() -> Processing {
+    Processing {
+        software: [("polder".to_owned(), "0.1.0".to_owned())].into(),
+        lineage: "Stitched from 1 photo".into(),
+        parameters: json!({ "gsd_m": 0.02 }),
+        finished_at: Some(noon()),
+    }
+}
+
+pub fn orthophoto() -> Orthophoto {
+    let photo = photo();
+    let run = RunId::of("inputs");
+    let key = |name: &str| format!("projects/dijk-a/flight-2025/{name}-{run}");
+    let grid = Grid {
+        crs: Crs::from_epsg(32631),
+        transform: GeoTransform::north_up([600_000.0, 5_760_000.0], 0.02),
+        size: [800, 600],
+    };
+    Orthophoto {
+        cog: object(Layer::Ortho, &key("ortho"), COG),
+        grid,
+        gsd_m: 0.02,
+        footprint: RING.to_vec(),
+        taken: Moment::Between(noon(), noon()),
+        dsm: Some((object(Layer::Ortho, &key("dsm"), COG), grid)),
+        report: Some(object(Layer::Ortho, &key("report"), "application/json")),
+        thumbnail: Some(object(Layer::Ortho, &key("thumbnail"), "image/jpeg")),
+        photos: vec![upstream(Layer::Raw, photo.item_id(), photo.object)],
+        figures: Map::from_iter([("photos_used".to_owned(), json!(1))]),
+        processing: processing(),
+        project: photo.project,
+        flight: photo.flight,
+        run,
+    }
+}
+
+pub fn model_version() -> ModelVersion {
+    ModelVersion {
+        name: "dijkoog".parse().expect("a name"),
+        version: "0.1.0".parse().expect("a name"),
+        weights: object(Layer::Models, "models/dijkoog/0.1.0/model.torchscript", "application/octet-stream"),
+        card: Some(object(Layer::Models, "models/dijkoog/0.1.0/card.md", "text/markdown")),
+        created: noon(),
+        classes: vec!["Muskusrat klem".into(), "Beschadiging oever".into()],
+        image_size: [640, 640],
+        boxes: None,
+        gsd_m: Some(0.02),
+        confidence: 0.4,
+        parameters: Some(400_000),
+        description: None,
+        trained_on: Vec::new(),
+    }
+}
+
+pub fn detection_run() -> DetectionRun {
+    let (ortho, model) = (orthophoto(), model_version());
+    DetectionRun {
+        orthophoto: upstream(Layer::Ortho, ortho.item_id(), ortho.cog),
+        model: upstream(Layer::Models, model.item_id(), model.weights),
+        model_name: model.name,
+        model_version: model.version,
+        run: RunId::of("detect"),
+        footprint: RING.to_vec(),
+        taken: Moment::At(noon()),
+        detections: object(Layer::Results, "projects/dijk-a/flight-2025/detections.geojson", "application/geo+json"),
+        annotated: Some(object(Layer::Results, "projects/dijk-a/flight-2025/annotated.jpg", "image/jpeg")),
+        counts: [("Muskusrat klem".to_owned(), 2), ("Beschadiging oever".to_owned(), 0)].into(),
+        confidence: 0.4,
+        processing: processing(),
+        project: ortho.project,
+        flight: ortho.flight,
+    }
+}
