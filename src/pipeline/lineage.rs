@@ -11,7 +11,7 @@ use crate::catalog::{Layer, Moment, ObjectRef, Upstream};
 ///
 /// # Errors
 /// [`Error::DamagedItem`] when the asset is missing or does not name an object with its checksum.
-pub(super) fn object_of(item: &Item, asset: &str) -> Result<ObjectRef> {
+pub fn object_of(item: &Item, asset: &str) -> Result<ObjectRef> {
     let damaged = |reason: &str| Error::DamagedItem { item: item.id.clone(), reason: format!("asset {asset} {reason}") };
     let asset = item.assets.get(asset).ok_or_else(|| damaged("is missing"))?;
     let path = asset.href.strip_prefix("s3://").and_then(|path| path.split_once('/'));

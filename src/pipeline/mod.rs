@@ -23,6 +23,7 @@ pub use error::{Error, Result};
 pub use examine::{Warning, find_photos};
 pub use ingest::{FileOutcome, FileReport, IngestReport, IngestRequest, ingest};
 pub use models::{ModelChoice, ModelToPublish, publish_model};
+pub use lineage::object_of;
 pub use stitch::{StitchRequest, StitchSummary, stitch};
 
 /// What a use case works with.
