@@ -72,7 +72,7 @@ check: clients ## formatting, lints, licences, manifests, shell scripts
 
 .PHONY: bench
 bench: build ## time the stages and their memory on the demo flight, and on POLDER_TEST_DATA if given
-	@POLDER=$(POLDER) scripts/bench.sh
+	@POLDER='$(POLDER)' RUNS='$(RUNS)' POLDER_TEST_DATA='$(POLDER_TEST_DATA)' scripts/bench.py
 
 .PHONY: fmt
 fmt: ## format the source

@@ -229,7 +229,12 @@ fn read_paths(tokens: &[Token], mut at: usize, before: &[String], paths: &mut Ve
     if tokens.get(at) == Some(&Token::Mark("{")) && tokens.get(at.wrapping_sub(1)) == Some(&Token::Mark("::")) {
         at += 1;
         while at < tokens.len() && tokens[at] != Token::Mark("}") {
-            at = if matches!(tokens[at], Token::Word(_)) { read_paths(tokens, at, &path, paths) } else { at + 1 };
+            at = match &tokens[at] {
+                // `Settings as StorageSettings` names one thing.
+                Token::Word(word) if word == "as" => at + 2,
+                Token::Word(_) => read_paths(tokens, at, &path, paths),
+                _ => at + 1,
+            };
         }
         return at + 1;
     }
@@ -402,6 +407,7 @@ fn what_only_looks_like_an_edge_is_left_alone() {
         "const HELP: &str = r#\"use \"crate::database\" here\"#;",
         "use super::database;",
         "use crate::raster::{self, Window};",
+        "use crate::{raster::Window as database, spatial::Bbox as storage};",
         "use crate::spatial::{Bbox, Crs};",
         "mod inner { use super::super::database; }",
     ] {

@@ -23,6 +23,9 @@ REFERRED_TO = {
             "type": "object", "required": ["format", "expression"],
         }}}},
     },
+    **{f"{EXTENSIONS}storage/v2.0.0/platforms/{platform}.json": {
+        "type": "object", "properties": {"bucket": {"type": "string"}, "region": {"type": "string"}},
+    } for platform in ("aws-s3", "custom-s3", "ms-azure")},
 }
 BASICS = "https://schemas.stacspec.org/v{}/item-spec/json-schema/basics.json"
 

@@ -15,7 +15,6 @@ import sys
 import urllib.error
 from datetime import datetime, timedelta, timezone
 
-import pystac
 import pystac_client
 
 import schemas_on_disk
@@ -114,8 +113,12 @@ class Story:
     def validate(self, what, thing):
         try:
             thing.validate()
-        except (pystac.errors.STACError, schemas_on_disk.GetSchemaError) as error:
-            self.complain(f"{what}: {str(error)[:600]}")
+        # Whatever pystac raises (it has no common class of error), it did not call the thing valid.
+        except Exception as error:
+            cause = error.__cause__
+            place = ".".join(map(str, getattr(cause, "absolute_path", ())))
+            said = f"{str(error).splitlines()[0]}: {place}: {cause.message}" if hasattr(cause, "message") else str(error)
+            self.complain(f"{what}: {said[:600]}")
 
 
 def meets(a, b):
