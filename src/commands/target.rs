@@ -17,7 +17,7 @@ use crate::{
     catalog::{Role, StorageScheme},
     config::Settings,
     database::Database,
-    catalog::Role, storage::{Secret, Settings as StorageSettings, Storage},
+    storage::{Secret, Settings as StorageSettings, Storage},
 };
 
 /// What a running `polder up` tells the commands beside it, in `DIR/up.json`.

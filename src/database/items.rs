@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{Row as _, postgres::PgRow};
 
 use super::{Database, Error, Result};
-use crate::catalog::{Flight, Hrefs, ItemText, Layer, Project, StoredItem};
+use crate::catalog::{ModelName, Flight, Hrefs, ItemText, Layer, Project, StoredItem};
 
 /// An item as it is kept.
 #[derive(Clone, Debug, PartialEq)]
@@ -118,6 +118,25 @@ impl Database {
         .fetch_all(&self.pool)
         .await
         .map_err(Error::query("list the items of a flight"))?;
+        Ok(rows.iter().map(item_row).collect())
+    }
+
+    /// Lists the versions of a model, by id.
+    ///
+    /// # Errors
+    /// [`Error::Query`].
+    pub async fn list_model_versions(&self, name: &ModelName) -> Result<Vec<ItemRow>> {
+        let rows = sqlx::query(
+            "select collection, id, starts_at, body, links, assets, digest
+            from items
+            where collection = $1 and starts_with(id, $2)
+            order by id",
+        )
+        .bind(Layer::Models.collection())
+        .bind(format!("{name}."))
+        .fetch_all(&self.pool)
+        .await
+        .map_err(Error::query("list the versions of a model"))?;
         Ok(rows.iter().map(item_row).collect())
     }
 

@@ -1,7 +1,10 @@
 //! A row in the audit around each piece of work: opened before it, closed after it.
 
 use super::{Context, Error, Result};
-use crate::database::{AuditClose, AuditOpen, AuditState};
+use crate::{
+    database::{AuditClose, AuditOpen, AuditState},
+    storage::{self, ObjectKey},
+};
 
 /// What an audited piece of work ended with, beside its result.
 #[derive(Clone, Debug, Default)]
@@ -59,4 +62,9 @@ fn closed(state: AuditState, tally: Tally, error: Option<&Error>) -> AuditClose 
         records_rejected: count(tally.records_in.saturating_sub(tally.records_ok)),
         detail: error.map(ToString::to_string),
     }
+}
+
+/// Returns the key as text.
+pub(super) fn path_of(key: &ObjectKey) -> Result<String> {
+    Ok(key.path().map_err(storage::Error::from)?)
 }

@@ -8,7 +8,7 @@ use stac::Item;
 
 use super::{
     Context, Error, Observer, Progress, Result,
-    audit::{Subject, Tally, audited},
+    audit::{Subject, Tally, audited, path_of},
     lineage::{moment, object_of, span, text, upstream},
     models::{self, Chosen, ModelChoice},
 };
@@ -65,7 +65,7 @@ pub async fn detect(context: &Context, request: &DetectRequest, observer: Observ
     let subject = Subject {
         what: "detect",
         bucket: context.storage.bucket(Layer::Results).to_owned(),
-        key: Some(key.to_string()),
+        key: Some(path_of(&key)?),
         detail: id.clone(),
     };
     let work = context.work.join(&id);
@@ -112,7 +112,7 @@ struct Found {
 impl Job<'_> {
     fn key(&self, what: &str) -> Result<ObjectKey> {
         let (project, flight) = self.place()?;
-        let run = self.run.clone();
+        let (project, flight, run) = (project.to_string(), flight.to_string(), self.run.to_string());
         Ok(match what {
             "geojson" => ObjectKey::Detections { project, flight, run },
             _ => ObjectKey::AnnotatedJpeg { project, flight, run },

@@ -15,11 +15,11 @@ use serde::Serialize;
 
 use super::{
     Context, Error, Observer, Progress, Result, Warning,
+    audit::{Subject, Tally, audited, path_of},
     examine::{Examined, Refused, examine, find_photos},
 };
 use crate::{
-    catalog::{Attitude, Camera, Flight, Grid, Layer, Photo, PhotoName, Project, Taken},
-    database::{Change, Counts},
+    catalog::{Attitude, Camera, Flight, Grid, Layer, Photo, PhotoName, Project, StoredItem, Taken},
     raster::PhotoMetadata,
     spatial::{self, Crs, Projection},
     storage::ObjectKey,
@@ -147,35 +147,31 @@ async fn register(
     span: Option<(DateTime<Utc>, DateTime<Utc>)>,
 ) -> Result<FileReport> {
     let name = PhotoName::for_file(&photo.file_name);
-    let key = ObjectKey::Photo { project: request.project.clone(), flight: request.flight.clone(), name: name.clone() };
-    let change = Change::of("upload", &context.actor)
-        .in_bucket(context.storage.bucket(Layer::Raw))
-        .on(&key.to_string());
-    let audit = context.database.open_audit(&change).await?;
-    let registered = async {
-        let put = context.storage.put_file(Layer::Raw, &key, &photo.path, photo.content_type).await?;
-        let stored_at = context.storage.stored_at(&put.object).await?;
-        let item = describe(request, &photo, &name, put.object.clone(), stored_at, span)?.item(&context.scheme);
-        let changed = context.database.put_item(&item, &context.storage.own_buckets()).await?;
-        Ok::<_, Error>((put, item.id, changed))
+    let key = ObjectKey::Photo {
+        project: request.project.to_string(),
+        flight: request.flight.to_string(),
+        name: name.to_string(),
     };
-    match registered.await {
-        Ok((put, item, changed)) => {
-            context.database.close_audit(audit, Ok(Counts::one(put.object.version_id.as_deref()))).await?;
-            let warnings = photo.warnings;
-            let outcome = if put.uploaded || changed {
-                FileOutcome::Registered { item, warnings }
-            } else {
-                FileOutcome::Unchanged { item, warnings }
-            };
-            Ok(FileReport { file: photo.file_name, outcome })
-        }
-        Err(error) => {
-            // The database may be what failed; then the open row says what was going on.
-            let _ = context.database.close_audit(audit, Err(&error.to_string())).await;
-            Err(error)
-        }
-    }
+    let subject = Subject {
+        what: "upload",
+        bucket: context.storage.bucket(Layer::Raw).to_owned(),
+        key: Some(path_of(&key)?),
+        detail: format!("{} · {}", request.project, request.flight),
+    };
+    audited(context, subject, async {
+        let object = context.storage.put_file(Layer::Raw, &key, &photo.path, photo.content_type).await?;
+        let tally = Tally { version_id: object.version_id.clone(), records_in: 1, records_ok: 1 };
+        let stored_at = context.storage.stored_at(&object).await?;
+        let item = describe(request, &photo, &name, object, stored_at, span)?.item(&context.scheme);
+        let written = context.database.upsert_item(&StoredItem::of(&item, &context.own_buckets())?).await?;
+        let (item, warnings) = (item.id, photo.warnings);
+        let outcome = match written.unchanged {
+            0 => FileOutcome::Registered { item, warnings },
+            _ => FileOutcome::Unchanged { item, warnings },
+        };
+        Ok((FileReport { file: photo.file_name, outcome }, tally))
+    })
+    .await
 }
 
 fn describe(

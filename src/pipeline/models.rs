@@ -9,7 +9,7 @@ use stac::Item;
 
 use super::{
     Context, Error, Result,
-    audit::{Subject, Tally, audited},
+    audit::{Subject, Tally, audited, path_of},
     lineage::object_of,
 };
 use crate::{
@@ -116,18 +116,18 @@ pub async fn publish_model(context: &Context, model: &ModelToPublish) -> Result<
         detection::load(&weights, &label).map(|detector: Box<dyn Detector>| detector.spec().clone())
     });
     let spec = spec.await??;
-    let key = ObjectKey::Model { name: model.name.clone(), version: model.version.clone() };
+    let key = ObjectKey::Model { name: model.name.to_string(), version: model.version.to_string() };
     let subject = Subject {
         what: "model",
         bucket: context.storage.bucket(Layer::Models).to_owned(),
-        key: Some(key.to_string()),
+        key: Some(path_of(&key)?),
         detail: id.clone(),
     };
     audited(context, subject, async {
         let object = context.storage.put_bytes(Layer::Models, &key, model.weights.clone(), TORCHSCRIPT).await?;
         let card = match &model.card {
             Some(card) => {
-                let key = ObjectKey::ModelCard { name: model.name.clone(), version: model.version.clone() };
+                let key = ObjectKey::ModelCard { name: model.name.to_string(), version: model.version.to_string() };
                 Some(context.storage.put_bytes(Layer::Models, &key, Bytes::from(card.clone()), "text/markdown").await?)
             }
             None => None,

@@ -13,7 +13,7 @@ use stac::Item;
 
 use super::{
     Context, Error, Observer, Progress, Result,
-    audit::{Subject, Tally, audited},
+    audit::{Subject, Tally, audited, path_of},
     lineage::{moment, object_of, span, upstream},
 };
 use crate::{
@@ -75,7 +75,7 @@ pub async fn stitch(context: &Context, request: &StitchRequest, observer: Observ
     let subject = Subject {
         what: "stitch",
         bucket: context.storage.bucket(Layer::Ortho).to_owned(),
-        key: Some(ObjectKey::Orthophoto { project: request.project.clone(), flight: request.flight.clone(), run: run.clone() }.to_string()),
+        key: Some(path_of(&Keys::of(request, &run).orthophoto)?),
         detail: id.clone(),
     };
     let work = WorkFolder::make(&context.work, &id)?;
@@ -192,17 +192,12 @@ async fn publish(
     let dsm_file = dsm.clone();
     let dsm_grid = tokio::task::spawn_blocking(move || grid_of(&Raster::open(dsm_file)?)).await??;
 
-    let key = |key: fn(Project, Flight, RunId) -> ObjectKey| key(project.clone(), flight.clone(), run.clone());
-    let orthophoto = key(|project, flight, run| ObjectKey::Orthophoto { project, flight, run });
-    let surface = key(|project, flight, run| ObjectKey::Dsm { project, flight, run });
-    let report_key = key(|project, flight, run| ObjectKey::Report { project, flight, run });
-    let thumbnail_key = key(|project, flight, run| ObjectKey::Thumbnail { project, flight, run });
-    let storage = &context.storage;
-    let cog = storage.put_file(Layer::Ortho, &orthophoto, &ortho, COG).await?;
-    let dsm = storage.put_file(Layer::Ortho, &surface, &dsm, COG).await?;
+    let (storage, keys) = (&context.storage, Keys::of(request, run));
+    let cog = storage.put_file(Layer::Ortho, &keys.orthophoto, &ortho, COG).await?;
+    let dsm = storage.put_file(Layer::Ortho, &keys.dsm, &dsm, COG).await?;
     let json = serde_json::to_vec_pretty(report).expect("a report has text keys");
-    let report_object = storage.put_bytes(Layer::Ortho, &report_key, json.into(), "application/json").await?;
-    let thumbnail = storage.put_bytes(Layer::Ortho, &thumbnail_key, thumbnail.into(), "image/jpeg").await?;
+    let report_object = storage.put_bytes(Layer::Ortho, &keys.report, json.into(), "application/json").await?;
+    let thumbnail = storage.put_bytes(Layer::Ortho, &keys.thumbnail, thumbnail.into(), "image/jpeg").await?;
 
     let version_id = cog.version_id.clone();
     let item = Orthophoto {
@@ -224,6 +219,27 @@ async fn publish(
     let item = StoredItem::of(&item.item(&context.scheme), &context.own_buckets())?;
     context.database.upsert_item(&item).await?;
     Ok(version_id)
+}
+
+/// Where the files of a run go.
+struct Keys {
+    orthophoto: ObjectKey,
+    dsm: ObjectKey,
+    report: ObjectKey,
+    thumbnail: ObjectKey,
+}
+
+impl Keys {
+    fn of(request: &StitchRequest, run: &RunId) -> Self {
+        let place = || (request.project.to_string(), request.flight.to_string(), run.to_string());
+        let key = |make: fn((String, String, String)) -> ObjectKey| make(place());
+        Self {
+            orthophoto: key(|(project, flight, run)| ObjectKey::Orthophoto { project, flight, run }),
+            dsm: key(|(project, flight, run)| ObjectKey::Dsm { project, flight, run }),
+            report: key(|(project, flight, run)| ObjectKey::Report { project, flight, run }),
+            thumbnail: key(|(project, flight, run)| ObjectKey::Thumbnail { project, flight, run }),
+        }
+    }
 }
 
 fn used_photos(photos: &[Item], report: &Report) -> Result<Vec<Upstream>> {

@@ -130,6 +130,17 @@ impl Raster {
         Ok(picture)
     }
 
+    /// Reads the whole raster, shrunk so that its longer side is at most `side` pixels.
+    ///
+    /// # Errors
+    /// [`Error::Gdal`] when a block cannot be read.
+    pub fn overview(&self, side: usize) -> Result<Rgba8> {
+        let [width, height] = self.size;
+        let scale = (side as f64 / width.max(height) as f64).min(1.0);
+        let out = self.size.map(|length| ((length as f64 * scale).round() as usize).max(1));
+        self.read_rgba(Window { x: 0, y: 0, width, height }, out)
+    }
+
     /// Cuts the window at the raster's border; returns what is left, and which columns and rows of `out` it fills.
     fn clip(&self, window: Window, out: [usize; 2]) -> Option<(Window, Range<usize>, Range<usize>)> {
         let axis = |start: isize, length: usize, limit: usize, out: usize| {

@@ -12,6 +12,7 @@ mod buckets;
 mod client;
 mod error;
 mod key;
+mod object;
 mod read;
 mod secret;
 mod write;
