@@ -1,0 +1,235 @@
+//! From matches to an adjusted block: start, triangulate, adjust, throw out what disagrees, again.
+//!
+//! The first rounds move poses only and tolerate metres; each next round believes less and frees more, until
+//! every parameter of the lens is adjusted with all tie points within a few sigmas.
+
+use nalgebra::{Vector2, Vector3};
+use rayon::prelude::*;
+
+use super::{
+    bundle::{
+        AdjustedCamera, AdjustedPhoto, Block, Observation, PositionPrior, Solver, TiePoint, reprojection, triangulate,
+    },
+    camera::{PARAMETERS, rotation_of},
+    keypoints::Keypoints,
+    photos::Flight,
+    start::Start,
+    tracks::Track,
+};
+
+/// A tie point whose widest two rays meet at less than this has no height, radians.
+const NARROWEST_ANGLE: f64 = 0.03;
+/// One sigma of the gimbal's angles, radians.
+const GIMBAL_SIGMA: f64 = 0.05;
+/// One sigma of a single photo's height over the ground, metres and share: barometers drift, take-off is not the mean ground.
+const HEIGHT_SIGMA_M: f64 = 1.0;
+const HEIGHT_SIGMA_SHARE: f64 = 0.025;
+/// One sigma of a keypoint's place, in pixels, and the scale up to which it holds.
+const KEYPOINT_SIGMA_PX: f64 = 0.5;
+const KEYPOINT_SIGMA_UP_TO_PX: f64 = 2.5;
+/// Tie points of the rounds that only bring the photos together.
+const COARSE_POINTS: usize = 5000;
+
+/// One pass over the block.
+struct Round {
+    /// Sightings farther off than this are left out, pixels.
+    limit_px: f64,
+    loss_scale: f64,
+    iterations: usize,
+    lens: Lens,
+    coarse: bool,
+}
+
+/// What of the lens a round may change.
+#[derive(Clone, Copy, PartialEq)]
+enum Lens {
+    Fixed,
+    FocalAndFirstRadial,
+    All,
+}
+
+const ROUNDS: [Round; 5] = [
+    Round { limit_px: 400.0, loss_scale: 40.0, iterations: 12, lens: Lens::Fixed, coarse: true },
+    Round { limit_px: 60.0, loss_scale: 12.0, iterations: 12, lens: Lens::FocalAndFirstRadial, coarse: true },
+    Round { limit_px: 15.0, loss_scale: 5.0, iterations: 15, lens: Lens::All, coarse: true },
+    Round { limit_px: 5.0, loss_scale: 3.0, iterations: 15, lens: Lens::All, coarse: false },
+    Round { limit_px: 3.0, loss_scale: 2.0, iterations: 30, lens: Lens::All, coarse: false },
+];
+
+/// The tracks of a flight with the pixels they were seen at.
+pub struct Sightings {
+    pub tracks: Vec<Vec<Observation>>,
+}
+
+impl Sightings {
+    pub fn new(tracks: &[Track], keypoints: &[Keypoints]) -> Self {
+        let observe = |sighting: &super::tracks::Sighting| {
+            let point = &keypoints[sighting.photo as usize].points[sighting.keypoint as usize];
+            let coarse = (f64::from(point.scale_px) / KEYPOINT_SIGMA_UP_TO_PX).max(1.0);
+            Observation {
+                photo: sighting.photo,
+                pixel: Vector2::from(point.xy),
+                sigma_px: KEYPOINT_SIGMA_PX * coarse,
+                rgb: point.rgb,
+            }
+        };
+        Self { tracks: tracks.iter().map(|track| track.iter().map(observe).collect()).collect() }
+    }
+}
+
+/// The block of a flight before any adjustment: poses of the start, priors of the metadata, no points yet.
+pub fn first_block(flight: &Flight, start: &Start) -> Block {
+    let cameras = flight
+        .cameras
+        .iter()
+        .map(|group| AdjustedCamera { camera: group.prior, prior: group.prior.parameters(), sigma: group.sigma })
+        .collect();
+    let photos: Vec<AdjustedPhoto> = flight
+        .photos
+        .iter()
+        .zip(start.exteriors.iter().zip(&start.attitudes))
+        .map(|(photo, (exterior, attitude))| AdjustedPhoto {
+            exterior: *exterior,
+            camera: photo.camera,
+            position: photo.gps.map(|gps| PositionPrior {
+                enu: gps.enu,
+                sigma_horizontal_m: gps.sigma_horizontal_m,
+                sigma_vertical_m: gps.sigma_vertical_m,
+                flight: (!gps.rtk).then_some(photo.sortie),
+            }),
+            rotation: photo.attitude.map(|_| (rotation_of(attitude), GIMBAL_SIGMA)),
+            height_above_ground_m: photo
+                .relative_altitude_m
+                .filter(|_| start.heights_agree)
+                .map(|height| (height, HEIGHT_SIGMA_M.max(HEIGHT_SIGMA_SHARE * height))),
+        })
+        .collect();
+    let mut block = Block { cameras, photos, points: Vec::new(), altitude_offsets_m: vec![0.0; flight.sorties] };
+    hold_without_gps(&mut block);
+    block
+}
+
+/// Without any position the block would float: the start's own positions hold it, loosely.
+fn hold_without_gps(block: &mut Block) {
+    if block.photos.iter().any(|photo| photo.position.is_some()) {
+        return;
+    }
+    for photo in &mut block.photos {
+        let sigma = 0.2 * photo.exterior.centre.z.abs().max(1.0);
+        photo.position = Some(PositionPrior {
+            enu: photo.exterior.centre,
+            sigma_horizontal_m: sigma,
+            sigma_vertical_m: sigma,
+            flight: None,
+        });
+    }
+}
+
+/// Brings the block from its start to the full adjustment.
+pub fn adjust_from_start(block: &mut Block, sightings: &Sightings) {
+    for round in &ROUNDS {
+        run_round(block, sightings, round, &[]);
+    }
+}
+
+/// Adjusts a block that is nearly right once more, with surveyed points among its tie points.
+pub fn adjust_again(block: &mut Block, sightings: &Sightings, surveyed: &[TiePoint]) {
+    run_round(block, sightings, &ROUNDS[ROUNDS.len() - 2], surveyed);
+    run_round(block, sightings, &ROUNDS[ROUNDS.len() - 1], surveyed);
+}
+
+fn run_round(block: &mut Block, sightings: &Sightings, round: &Round, surveyed: &[TiePoint]) {
+    block.points = place_points(block, sightings, round.limit_px, round.coarse);
+    block.points.extend(surveyed.iter().cloned());
+    let sigmas: Vec<[f64; PARAMETERS]> = block.cameras.iter().map(|camera| camera.sigma).collect();
+    for camera in &mut block.cameras {
+        let free: &[usize] = match round.lens {
+            Lens::Fixed => &[],
+            Lens::FocalAndFirstRadial => &[0, 3],
+            Lens::All => &[0, 1, 2, 3, 4, 5, 6, 7],
+        };
+        for (index, sigma) in camera.sigma.iter_mut().enumerate() {
+            if !free.contains(&index) {
+                *sigma = 0.0;
+            }
+        }
+    }
+    let solver = Solver { loss_scale: round.loss_scale, most_iterations: round.iterations, tolerance: 1e-6 };
+    let summary = solver.adjust(block);
+    tracing::debug!(
+        points = block.points.len(),
+        iterations = summary.iterations,
+        first_cost = summary.first_cost,
+        last_cost = summary.last_cost,
+        focal_px = block.cameras[0].camera.focal_px,
+        "adjusted the block"
+    );
+    for (camera, sigma) in block.cameras.iter_mut().zip(sigmas) {
+        camera.sigma = sigma;
+    }
+}
+
+/// Triangulates the tracks from the present poses and drops sightings farther off than `limit_px`.
+///
+/// Starts from all sightings of a track every time, so that one dropped too early may come back.
+pub fn place_points(block: &Block, sightings: &Sightings, limit_px: f64, coarse: bool) -> Vec<TiePoint> {
+    let tracks: Vec<&Vec<Observation>> = if coarse {
+        let long: Vec<_> = sightings.tracks.iter().filter(|track| track.len() > 2).collect();
+        let pool = if long.len() < 500 { sightings.tracks.iter().collect() } else { long };
+        let stride = pool.len().div_ceil(COARSE_POINTS).max(1);
+        pool.into_iter().step_by(stride).collect()
+    } else {
+        sightings.tracks.iter().collect()
+    };
+    tracks.par_iter().filter_map(|track| place_point(block, track, limit_px)).collect()
+}
+
+fn place_point(block: &Block, track: &[Observation], limit_px: f64) -> Option<TiePoint> {
+    let mut sightings = track.to_vec();
+    // Each pass drops the worst third at most: one wrong sighting must not take the right ones with it.
+    for _ in 0..4 {
+        let (position, angle) = triangulate(block, &sightings)?;
+        let errors: Vec<f64> = sightings.iter().map(|sighting| error_px(block, &position, sighting)).collect();
+        let worst = errors.iter().copied().fold(0.0, f64::max);
+        if worst <= limit_px {
+            return (angle >= NARROWEST_ANGLE).then_some(TiePoint { position, sightings, survey: None });
+        }
+        let cut = limit_px.max(0.7 * worst);
+        let mut error = errors.iter();
+        sightings.retain(|_| error.next().is_some_and(|e| *e <= cut));
+        if sightings.len() < 2 {
+            return None;
+        }
+    }
+    None
+}
+
+/// How far a point's place in a photo is from where it was seen, pixels; infinite when it is not seen.
+pub fn error_px(block: &Block, position: &Vector3<f64>, sighting: &Observation) -> f64 {
+    let photo = &block.photos[sighting.photo as usize];
+    reprojection(block, photo, position).map_or(f64::INFINITY, |seen| (seen - sighting.pixel).norm())
+}
+
+/// How many tie points each photo sees.
+pub fn sightings_per_photo(block: &Block) -> Vec<usize> {
+    let mut counts = vec![0; block.photos.len()];
+    for sighting in block.points.iter().flat_map(|point| &point.sightings) {
+        counts[sighting.photo as usize] += 1;
+    }
+    counts
+}
+
+/// The root mean square of the distances between sightings and their points, pixels; surveyed points apart.
+pub fn reprojection_rmse_px(block: &Block) -> f64 {
+    let (mut sum, mut count) = (0.0, 0usize);
+    for point in block.points.iter().filter(|point| point.survey.is_none()) {
+        for sighting in &point.sightings {
+            let error = error_px(block, &point.position, sighting);
+            if error.is_finite() {
+                sum += error * error;
+                count += 1;
+            }
+        }
+    }
+    (sum / count.max(1) as f64).sqrt()
+}

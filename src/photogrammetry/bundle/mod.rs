@@ -1,0 +1,87 @@
+//! Adjusts cameras, poses and tie points together until they explain every sighting as well as they can.
+//!
+//! Levenberg–Marquardt on the Schur complement (Triggs et al. 2000, *Bundle adjustment: a modern synthesis*): tie
+//! points are eliminated one by one, what is left is a dense system of photos, cameras and flights.
+//! Beside the sightings, the adjustment listens to priors: GPS with the sigma its receiver reported, gimbal
+//! angles, the focal length of the EXIF, height over the ground, and surveyed points.
+//!
+//! Two of them deserve a word. On a flat nadir flight the focal length is not observable (reprojection moves by 2 %
+//! while height moves by 24 %), so the height over the ground is a soft constraint. And a simple radial camera
+//! bends the block while its reprojection error stays small, so the principal point is always adjusted with it.
+//!
+//! Invariant: results do not depend on the number of threads; points are summed in fixed chunks, in order.
+
+mod normal;
+mod residuals;
+mod solve;
+mod triangulate;
+
+use nalgebra::{Matrix3, Vector2, Vector3};
+
+use super::camera::{Camera, Exterior, PARAMETERS};
+
+pub use residuals::reprojection;
+pub use solve::{Solver, Summary};
+pub use triangulate::triangulate;
+
+/// Everything that one adjustment changes.
+#[derive(Clone, Debug, Default)]
+pub struct Block {
+    pub cameras: Vec<AdjustedCamera>,
+    pub photos: Vec<AdjustedPhoto>,
+    pub points: Vec<TiePoint>,
+    /// For each flight the height that its barometer or GPS adds to the truth, metres.
+    pub altitude_offsets_m: Vec<f64>,
+}
+
+/// A camera group with what was known of it before.
+#[derive(Clone, Debug)]
+pub struct AdjustedCamera {
+    pub camera: Camera,
+    pub prior: [f64; PARAMETERS],
+    /// One sigma of every parameter; zero holds it fixed.
+    pub sigma: [f64; PARAMETERS],
+}
+
+/// A photo with what its metadata said.
+#[derive(Clone, Debug)]
+pub struct AdjustedPhoto {
+    pub exterior: Exterior,
+    pub camera: usize,
+    pub position: Option<PositionPrior>,
+    /// Rotation by the gimbal and one sigma in radians.
+    pub rotation: Option<(Matrix3<f64>, f64)>,
+    /// Height over the mean of the ground it sees and one sigma, metres.
+    pub height_above_ground_m: Option<(f64, f64)>,
+}
+
+/// Where GPS put the camera, local east-north-up in metres.
+#[derive(Clone, Copy, Debug)]
+pub struct PositionPrior {
+    pub enu: Vector3<f64>,
+    pub sigma_horizontal_m: f64,
+    pub sigma_vertical_m: f64,
+    /// The flight whose altitude offset applies; none for RTK heights.
+    pub flight: Option<usize>,
+}
+
+/// A ground point and where photos saw it.
+#[derive(Clone, Debug)]
+pub struct TiePoint {
+    pub position: Vector3<f64>,
+    pub sightings: Vec<Observation>,
+    /// A surveyed position and one sigma for east, north and up.
+    pub survey: Option<(Vector3<f64>, Vector3<f64>)>,
+}
+
+/// One place in one photo.
+#[derive(Clone, Copy, Debug)]
+pub struct Observation {
+    pub photo: u32,
+    pub pixel: Vector2<f64>,
+    /// One sigma of the place, in pixels.
+    pub sigma_px: f64,
+    /// The colour there, 0–255; the adjustment does not look at it.
+    pub rgb: [f32; 3],
+}
+

@@ -1,0 +1,54 @@
+//! What can end a stitch. A photo that cannot be used never does: it becomes a line of the report.
+
+use std::path::PathBuf;
+
+/// Why no orthophoto could be made. Every message says what to do next.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("there are no photos to stitch: name a folder with JPEG or TIFF photos")]
+    NoPhotos,
+    #[error(
+        "{usable} of {total} photos can be used, and an orthophoto needs at least 3 that overlap: {reasons}; \
+         add photos of the same flight"
+    )]
+    TooFewPhotos { usable: usize, total: usize, reasons: String },
+    #[error(
+        "none of the {total} photos has a GPS position and no ground control points were given: stitch photos with GPS \
+         in their EXIF or XMP, or give surveyed points with --gcp gcp_list.txt"
+    )]
+    NoPosition { total: usize },
+    #[error(
+        "no three of the {total} photos show the same ground (largest connected set: {largest}): fly with at least \
+         60 % overlap, and check that all photos are of one place and not blurred"
+    )]
+    NoOverlap { total: usize, largest: usize },
+    #[error("the adjustment found no consistent geometry in {photos} photos: {detail}")]
+    NoGeometry { photos: usize, detail: String },
+    #[error("cannot read the ground control points of {path}, line {line}: {detail}")]
+    GcpSyntax { path: PathBuf, line: usize, detail: String },
+    #[error("cannot read the ground control points of {path}")]
+    GcpFile { path: PathBuf, source: std::io::Error },
+    #[error(
+        "ground control point {name} lies {distance_km:.1} km from the photos: check the coordinate system in the first \
+         line of the file and that x (easting, longitude) comes before y"
+    )]
+    GcpFarAway { name: String, distance_km: f64 },
+    #[error(
+        "photos without GPS need at least 3 ground control points that are each marked in 2 or more photos; \
+         {usable} of {total} can be used: mark more points"
+    )]
+    TooFewGcps { usable: usize, total: usize },
+    #[error("the folder for {path} does not exist: make it first or choose another --out")]
+    NoOutputFolder { path: PathBuf },
+    #[error(
+        "the orthophoto would be {width} × {height} pixels at {gsd_m} m: a photo is probably placed wrongly, or choose a \
+         larger --gsd"
+    )]
+    TooLarge { width: usize, height: usize, gsd_m: f64 },
+    #[error(transparent)]
+    Spatial(#[from] crate::spatial::Error),
+    #[error(transparent)]
+    Raster(#[from] crate::raster::Error),
+}
+
+pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -1,0 +1,286 @@
+//! The ground and what stands on it, as a regular grid of heights made from tie points.
+//!
+//! Tie points that disagree with their neighbours are cut, the rest is triangulated (Delaunay) and sampled on a
+//! grid. Outside the triangles the surface leaves the border level with the ground's mean slope: photos at the edge
+//! of a flight see farther than tie points reach.
+
+use nalgebra::{Matrix3, Vector3};
+use rstar::{RTree, primitives::GeomWithData};
+use spade::{DelaunayTriangulation, HasPosition, Point2, Triangulation as _};
+
+use super::photos::median;
+
+/// Heights on a grid of the local frame, metres; row 0 is the southernmost.
+#[derive(Clone, Debug)]
+pub struct Surface {
+    /// East and north of the first grid point.
+    origin: [f64; 2],
+    cell_m: f64,
+    columns: usize,
+    rows: usize,
+    heights: Vec<f32>,
+}
+
+/// A box in the local frame: west, south, east, north in metres.
+pub type Extent = [f64; 4];
+
+/// The neighbours that judge a tie point.
+const NEIGHBOURS: usize = 12;
+/// A tie point may always differ this much from its neighbours, as a share of the flying height: grass, kerbs.
+const TOLERANCE_SHARE: f64 = 0.01;
+/// Grid points of a surface at most; a larger area gets a coarser grid.
+const MOST_CELLS: f64 = 16e6;
+
+impl Surface {
+    /// Makes the surface over an extent from tie points. `height_m` is the flying height, `gsd_m` that of the photos.
+    ///
+    /// `None` when fewer than three points are left or all lie on one line.
+    pub fn from_points(points: &[Vector3<f64>], extent: Extent, height_m: f64, gsd_m: f64) -> Option<Self> {
+        let kept = without_outliers(points, TOLERANCE_SHARE * height_m);
+        if kept.len() < 3 {
+            return None;
+        }
+        let plane = fit_plane(&kept)?;
+        let area = (extent[2] - extent[0]) * (extent[3] - extent[1]);
+        // Half the mean distance between tie points: finer would only show the triangles.
+        let spacing = 0.5 * (area / kept.len() as f64).sqrt();
+        let cell_m = spacing.clamp(4.0 * gsd_m, 2.0_f64.max(8.0 * gsd_m)).max((area / MOST_CELLS).sqrt());
+        let mut surface = Self {
+            origin: [extent[0], extent[1]],
+            cell_m,
+            columns: ((extent[2] - extent[0]) / cell_m).ceil() as usize + 2,
+            rows: ((extent[3] - extent[1]) / cell_m).ceil() as usize + 2,
+            heights: Vec::new(),
+        };
+        surface.heights = vec![f32::NAN; surface.columns * surface.rows];
+        surface.sample_triangles(&kept)?;
+        surface.fill_around(&plane);
+        surface.smooth();
+        Some(surface)
+    }
+
+    /// The height at a place, linear between grid points; the border's height outside.
+    pub fn height_at(&self, east: f64, north: f64) -> f64 {
+        let x = ((east - self.origin[0]) / self.cell_m).clamp(0.0, (self.columns - 1) as f64);
+        let y = ((north - self.origin[1]) / self.cell_m).clamp(0.0, (self.rows - 1) as f64);
+        let (column, row) = ((x as usize).min(self.columns - 2), (y as usize).min(self.rows - 2));
+        let (fx, fy) = (x - column as f64, y - row as f64);
+        let at = |r: usize, c: usize| f64::from(self.heights[r * self.columns + c]);
+        let south = at(row, column) * (1.0 - fx) + at(row, column + 1) * fx;
+        let north = at(row + 1, column) * (1.0 - fx) + at(row + 1, column + 1) * fx;
+        south * (1.0 - fy) + north * fy
+    }
+
+    pub fn cell_m(&self) -> f64 {
+        self.cell_m
+    }
+
+    /// The middle height of the surface.
+    pub fn median_height(&self) -> f64 {
+        median(self.heights.iter().map(|&h| f64::from(h))).unwrap_or(0.0)
+    }
+
+    fn sample_triangles(&mut self, points: &[Vector3<f64>]) -> Option<()> {
+        let vertices = points.iter().map(|p| Vertex { position: Point2::new(p.x, p.y), height: p.z }).collect();
+        let triangles = DelaunayTriangulation::<Vertex>::bulk_load(vertices).ok()?;
+        if triangles.num_inner_faces() == 0 {
+            return None;
+        }
+        for face in triangles.inner_faces() {
+            self.sample_triangle(face.vertices().map(|vertex| *vertex.data()));
+        }
+        Some(())
+    }
+
+    fn sample_triangle(&mut self, [a, b, c]: [Vertex; 3]) {
+        let grid = |v: &Vertex| [(v.position.x - self.origin[0]) / self.cell_m, (v.position.y - self.origin[1]) / self.cell_m];
+        let (pa, pb, pc) = (grid(&a), grid(&b), grid(&c));
+        let twice = (pb[0] - pa[0]) * (pc[1] - pa[1]) - (pc[0] - pa[0]) * (pb[1] - pa[1]);
+        if twice.abs() < 1e-12 {
+            return;
+        }
+        let range = |axis: usize, count: usize| {
+            let (low, high) = (pa[axis].min(pb[axis]).min(pc[axis]), pa[axis].max(pb[axis]).max(pc[axis]));
+            low.ceil().max(0.0) as usize..(high.floor().min(count as f64 - 1.0) + 1.0).max(0.0) as usize
+        };
+        for row in range(1, self.rows) {
+            for column in range(0, self.columns) {
+                let (x, y) = (column as f64 - pa[0], row as f64 - pa[1]);
+                let wb = (x * (pc[1] - pa[1]) - y * (pc[0] - pa[0])) / twice;
+                let wc = (y * (pb[0] - pa[0]) - x * (pb[1] - pa[1])) / twice;
+                if wb >= -1e-9 && wc >= -1e-9 && wb + wc <= 1.0 + 1e-9 {
+                    let height = a.height * (1.0 - wb - wc) + b.height * wb + c.height * wc;
+                    self.heights[row * self.columns + column] = height as f32;
+                }
+            }
+        }
+    }
+
+    /// Fills what no triangle covers: over the plane, the mean of what is known nearby, coarser with the distance.
+    fn fill_around(&mut self, plane: &Vector3<f64>) {
+        let (columns, origin, cell) = (self.columns, self.origin, self.cell_m);
+        let level = |index: usize| {
+            let (x, y) = ((index % columns) as f64, (index / columns) as f64);
+            (plane.x * (origin[0] + x * cell) + plane.y * (origin[1] + y * cell) + plane.z) as f32
+        };
+        let mut above: Vec<f32> = self.heights.iter().enumerate().map(|(i, &h)| h - level(i)).collect();
+        fill_from_coarser(&mut above, columns, self.rows);
+        for (index, height) in self.heights.iter_mut().enumerate() {
+            *height = above[index] + level(index);
+        }
+    }
+
+    /// A median over 3 × 3, then [1 2 1] both ways: takes single spikes and the triangles' creases.
+    fn smooth(&mut self) {
+        let (columns, rows) = (self.columns, self.rows);
+        let at = |heights: &[f32], row: usize, column: usize, dy: isize, dx: isize| {
+            let y = (row as isize + dy).clamp(0, rows as isize - 1) as usize;
+            let x = (column as isize + dx).clamp(0, columns as isize - 1) as usize;
+            heights[y * columns + x]
+        };
+        let median_of = |heights: &[f32], index: usize| {
+            let mut window = [0.0; 9];
+            for (k, value) in window.iter_mut().enumerate() {
+                *value = at(heights, index / columns, index % columns, k as isize / 3 - 1, k as isize % 3 - 1);
+            }
+            window.sort_unstable_by(f32::total_cmp);
+            window[4]
+        };
+        let calm: Vec<f32> = (0..self.heights.len()).map(|index| median_of(&self.heights, index)).collect();
+        for (index, height) in self.heights.iter_mut().enumerate() {
+            let (row, column) = (index / columns, index % columns);
+            let mut sum = 0.0;
+            for (dy, wy) in [(-1, 0.25), (0, 0.5), (1, 0.25)] {
+                for (dx, wx) in [(-1, 0.25), (0, 0.5), (1, 0.25)] {
+                    sum += wy * wx * at(&calm, row, column, dy, dx);
+                }
+            }
+            *height = sum;
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Vertex {
+    position: Point2<f64>,
+    height: f64,
+}
+
+impl HasPosition for Vertex {
+    type Scalar = f64;
+    fn position(&self) -> Point2<f64> {
+        self.position
+    }
+}
+
+/// Drops the points that stand out of the median of their neighbours by several of the neighbours' own deviations.
+fn without_outliers(points: &[Vector3<f64>], tolerance_m: f64) -> Vec<Vector3<f64>> {
+    let tree = RTree::bulk_load(
+        points.iter().enumerate().map(|(index, p)| GeomWithData::new([p.x, p.y], index)).collect::<Vec<_>>(),
+    );
+    let fits = |point: &&Vector3<f64>| {
+        let near: Vec<f64> = tree
+            .nearest_neighbor_iter(&[point.x, point.y])
+            .take(NEIGHBOURS + 1)
+            .map(|neighbour| points[neighbour.data].z)
+            .collect();
+        let middle = median(near.iter().copied()).unwrap_or(point.z);
+        let spread = 1.4826 * median(near.iter().map(|z| (z - middle).abs())).unwrap_or(0.0);
+        (point.z - middle).abs() <= tolerance_m.max(3.0 * spread)
+    };
+    points.iter().filter(fits).copied().collect()
+}
+
+/// The plane `x east + y north + z` nearest to the points; level when they lie on a line.
+fn fit_plane(points: &[Vector3<f64>]) -> Option<Vector3<f64>> {
+    let count = points.len() as f64;
+    let mean = points.iter().sum::<Vector3<f64>>() / count;
+    let (mut normal, mut right) = (Matrix3::zeros(), Vector3::zeros());
+    for point in points {
+        let row = Vector3::new(point.x - mean.x, point.y - mean.y, 1.0);
+        normal += row * row.transpose();
+        right += row * (point.z - mean.z);
+    }
+    let solution = normal.cholesky()?.solve(&right);
+    Some(Vector3::new(
+        solution.x,
+        solution.y,
+        solution.z + mean.z - solution.x * mean.x - solution.y * mean.y,
+    ))
+}
+
+/// Replaces every NaN by the mean at the finest coarser level that knows one.
+fn fill_from_coarser(values: &mut [f32], columns: usize, rows: usize) {
+    if columns <= 1 && rows <= 1 {
+        for value in values.iter_mut().filter(|v| v.is_nan()) {
+            *value = 0.0;
+        }
+        return;
+    }
+    let (half_columns, half_rows) = (columns.div_ceil(2), rows.div_ceil(2));
+    let mut coarse = vec![(0.0f32, 0u32); half_columns * half_rows];
+    for (index, value) in values.iter().enumerate().filter(|(_, v)| !v.is_nan()) {
+        let cell = &mut coarse[index / columns / 2 * half_columns + index % columns / 2];
+        *cell = (cell.0 + value, cell.1 + 1);
+    }
+    let mut means: Vec<f32> =
+        coarse.into_iter().map(|(sum, n)| if n == 0 { f32::NAN } else { sum / n as f32 }).collect();
+    fill_from_coarser(&mut means, half_columns, half_rows);
+    for (index, value) in values.iter_mut().enumerate().filter(|(_, v)| v.is_nan()) {
+        // Linear between the four nearest coarse cells, whose centres lie at odd corners.
+        let (x, y) = ((index % columns) as f32 / 2.0 - 0.25, (index / columns) as f32 / 2.0 - 0.25);
+        let (x, y) = (x.clamp(0.0, (half_columns - 1) as f32), y.clamp(0.0, (half_rows - 1) as f32));
+        let (c, r) = (x as usize, y as usize);
+        let (c1, r1) = ((c + 1).min(half_columns - 1), (r + 1).min(half_rows - 1));
+        let (fx, fy) = (x - c as f32, y - r as f32);
+        let upper = means[r * half_columns + c] * (1.0 - fx) + means[r * half_columns + c1] * fx;
+        let lower = means[r1 * half_columns + c] * (1.0 - fx) + means[r1 * half_columns + c1] * fx;
+        *value = upper * (1.0 - fy) + lower * fy;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Tie points on a slope with a dike along the middle, a metre apart but not on a lattice.
+    fn dike(east: f64, north: f64) -> f64 {
+        0.02 * east + (4.0 - (north - 50.0).abs()).clamp(0.0, 2.0)
+    }
+
+    fn points() -> Vec<Vector3<f64>> {
+        (0..10_000)
+            .map(|i| {
+                let (east, north) = (f64::from(i * 7919 % 10_007) / 100.0, f64::from(i * 104_729 % 9_973) / 100.0);
+                Vector3::new(east, north, dike(east, north))
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_dike_keeps_its_shape_within_a_decimetre() {
+        let surface = Surface::from_points(&points(), [0.0, 0.0, 100.0, 100.0], 40.0, 0.03).unwrap();
+        for (east, north) in [(20.0, 50.0), (60.0, 30.0), (80.0, 47.0), (33.3, 52.9)] {
+            let error = surface.height_at(east, north) - dike(east, north);
+            assert!(error.abs() < 0.1, "{error} at {east}, {north}");
+        }
+    }
+
+    #[test]
+    fn wrong_points_are_cut() {
+        let mut points = points();
+        for i in 0..50 {
+            points[i * 180].z += 15.0;
+        }
+        let surface = Surface::from_points(&points, [0.0, 0.0, 100.0, 100.0], 40.0, 0.03).unwrap();
+        let worst = (0..400).map(|i| (f64::from(i % 20) * 5.0 + 2.0, f64::from(i / 20) * 5.0 + 2.0));
+        let worst = worst.map(|(e, n)| (surface.height_at(e, n) - dike(e, n)).abs()).fold(0.0, f64::max);
+        assert!(worst < 0.4, "{worst}");
+    }
+
+    #[test]
+    fn the_border_goes_on_with_the_slope() {
+        let surface = Surface::from_points(&points(), [-20.0, -20.0, 120.0, 120.0], 40.0, 0.03).unwrap();
+        assert!((surface.height_at(115.0, 10.0) - 2.3).abs() < 0.4, "{}", surface.height_at(115.0, 10.0));
+    }
+}
