@@ -54,7 +54,9 @@ pub fn refuse_nul(value: &Value, json: &str) -> Result<()> {
 fn find_nul(value: &Value, pointer: String) -> Option<String> {
     match value {
         Value::String(text) if text.contains('\0') => Some(pointer),
-        Value::Array(values) => values.iter().enumerate().find_map(|(i, value)| find_nul(value, format!("{pointer}/{i}"))),
+        Value::Array(values) => {
+            values.iter().enumerate().find_map(|(i, value)| find_nul(value, format!("{pointer}/{i}")))
+        }
         Value::Object(members) => members.iter().find_map(|(name, value)| {
             let shown = name.replace('~', "~0").replace('/', "~1").replace('\0', "\\u0000");
             let pointer = format!("{pointer}/{shown}");
@@ -92,7 +94,8 @@ fn check_geometry(members: &Map<String, Value>) -> Result<bool> {
 /// # Errors
 /// A sentence that says what is wrong.
 pub fn check_geojson(value: &Value) -> Result<(), String> {
-    let geometry = serde_json::from_value::<Geometry>(value.clone()).map_err(|_| "must be a GeoJSON geometry".to_owned())?;
+    let geometry =
+        serde_json::from_value::<Geometry>(value.clone()).map_err(|_| "must be a GeoJSON geometry".to_owned())?;
     check_geometry_value(&geometry.value)
 }
 
@@ -145,13 +148,17 @@ fn times(members: &Map<String, Value>) -> Result<(DateTime<Utc>, DateTime<Utc>)>
         Some(Value::String(text)) => parse_time(text).map(Some).map_err(|_| ()),
         Some(_) => Err(()),
     };
-    let read = |name: &str| time(name).map_err(|()| Error::item(format!("/properties/{name}"), "must be a time as RFC 3339 writes it"));
+    let read = |name: &str| {
+        time(name).map_err(|()| Error::item(format!("/properties/{name}"), "must be a time as RFC 3339 writes it"))
+    };
     let (at, start, end) = (read("datetime")?, read("start_datetime")?, read("end_datetime")?);
     match (at, start, end) {
         (_, Some(start), Some(end)) if start <= end => Ok((start, end)),
         (_, Some(_), Some(_)) => Err(Error::item("/properties/end_datetime", "must not be before start_datetime")),
         (Some(at), ..) => Ok((at, at)),
-        _ => Err(Error::item("/properties/datetime", "must be a time, or start_datetime and end_datetime must be there")),
+        _ => {
+            Err(Error::item("/properties/datetime", "must be a time, or start_datetime and end_datetime must be there"))
+        }
     }
 }
 

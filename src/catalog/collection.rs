@@ -32,8 +32,11 @@ pub fn collection(layer: Layer, coverage: &Coverage) -> Collection {
         temporal: TemporalExtent { interval: vec![[coverage.first, coverage.last]] },
         ..Extent::default()
     };
-    collection.item_assets =
-        words.assets.iter().map(|&(key, title, media_type, role)| (key.to_owned(), item_asset(title, media_type, role))).collect();
+    collection.item_assets = words
+        .assets
+        .iter()
+        .map(|&(key, title, media_type, role)| (key.to_owned(), item_asset(title, media_type, role)))
+        .collect();
     collection
 }
 

@@ -116,6 +116,23 @@ pub(super) fn asset_of(object: &ObjectRef, title: &str, roles: &[&str]) -> Asset
     asset
 }
 
+/// Returns the object that a stored asset names; nothing when its href is no `s3://bucket/key`.
+///
+/// Undoes what the builders of this module write: size and checksum come back as zero and empty where an asset has
+/// none.
+pub fn object_of(asset: &Asset) -> Option<ObjectRef> {
+    let (bucket, key) = asset.href.strip_prefix("s3://")?.split_once('/')?;
+    let text = |field: &str| asset.additional_fields.get(field).and_then(Value::as_str);
+    Some(ObjectRef {
+        bucket: bucket.to_owned(),
+        key: key.to_owned(),
+        version_id: text("polder:version_id").map(str::to_owned),
+        sha256: text("file:checksum").and_then(|hash| hash.strip_prefix("1220")).unwrap_or_default().to_owned(),
+        size_bytes: asset.additional_fields.get("file:size").and_then(Value::as_u64).unwrap_or_default(),
+        content_type: asset.r#type.clone().unwrap_or_else(|| "application/octet-stream".to_owned()),
+    })
+}
+
 /// Adds an asset, and to the item the scheme that says where its bucket is.
 pub(super) fn add_asset(item: &mut Item, key: &str, object: &ObjectRef, scheme: &StorageScheme, asset: Asset) {
     let schemes = item.properties.additional_fields.entry("storage:schemes").or_insert_with(|| json!({}));
@@ -179,6 +196,13 @@ mod tests {
         let expected = vec![[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0], [0.0, 0.0]];
         assert_eq!(counter_clockwise(&clockwise), expected);
         assert_eq!(counter_clockwise(&expected), expected);
+    }
+
+    #[test]
+    fn an_object_comes_back_from_its_asset() {
+        let object = crate::catalog::examples::orthophoto().cog;
+        assert_eq!(object_of(&asset_of(&object, "Orthophoto", &["data"])), Some(object));
+        assert_eq!(object_of(&Asset::new("https://example.org/a.tif")), None);
     }
 
     #[test]

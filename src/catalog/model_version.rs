@@ -84,8 +84,12 @@ impl ModelVersion {
     fn output(&self) -> Value {
         let rows = 4 + self.classes.len();
         let boxes = self.boxes.map_or(-1, |n| n as i64);
-        let classes: Vec<Value> =
-            self.classes.iter().enumerate().map(|(i, name)| json!({ "value": i, "name": name, "title": name })).collect();
+        let classes: Vec<Value> = self
+            .classes
+            .iter()
+            .enumerate()
+            .map(|(i, name)| json!({ "value": i, "name": name, "title": name }))
+            .collect();
         json!({
             "name": "boxes",
             "tasks": ["object-detection"],

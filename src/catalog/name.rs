@@ -181,8 +181,9 @@ mod tests {
 
     #[test]
     fn any_file_name_gives_a_photo_name_and_two_give_two() {
-        let names = ["a b.jpg", "a_b.jpg", "a(b.jpg", "", ".jpg", "..", "\u{e9}\u{e9}n", &format!("{}.JPG", "y".repeat(300))]
-            .map(|file| PhotoName::for_file(file).to_string());
+        let names =
+            ["a b.jpg", "a_b.jpg", "a(b.jpg", "", ".jpg", "..", "\u{e9}\u{e9}n", &format!("{}.JPG", "y".repeat(300))]
+                .map(|file| PhotoName::for_file(file).to_string());
         for (i, name) in names.iter().enumerate() {
             assert!(PhotoName::new(name.clone()).is_ok(), "{name:?}");
             assert!(!names[..i].contains(name), "{name:?} twice");

@@ -155,7 +155,8 @@ impl Taken {
 impl Camera {
     /// Lists make, model and serial number as one instrument; `null` when nothing is known.
     fn instruments(&self) -> Value {
-        let parts: Vec<&str> = [&self.make, &self.model, &self.serial].into_iter().flatten().map(String::as_str).collect();
+        let parts: Vec<&str> =
+            [&self.make, &self.model, &self.serial].into_iter().flatten().map(String::as_str).collect();
         if parts.is_empty() { Value::Null } else { json!([parts.join(" ")]) }
     }
 }

@@ -242,7 +242,8 @@ impl Splitter<'_> {
         });
         if given.is_none() {
             out.pop();
-            let [s3, https] = [("s3", &object), ("https", &url)].map(|(k, v)| format!(",\"alternate\":{{\"{k}\":{v}}}"));
+            let [s3, https] =
+                [("s3", &object), ("https", &url)].map(|(k, v)| format!(",\"alternate\":{{\"{k}\":{v}}}"));
             out.push_str(&fork("", &s3, &https));
             out.push('}');
         }
@@ -278,7 +279,8 @@ impl Splitter<'_> {
 
 /// Adds the extension to a given list, in the forms that have alternates.
 fn with_alternate_assets(list: &str) -> Result<String> {
-    let given: Vec<String> = serde_json::from_str(list).map_err(|_| Error::item("/stac_extensions", "must list strings"))?;
+    let given: Vec<String> =
+        serde_json::from_str(list).map_err(|_| Error::item("/stac_extensions", "must list strings"))?;
     if given.iter().any(|extension| extension == ALTERNATE_ASSETS) {
         return Ok(list.to_owned());
     }
@@ -309,7 +311,8 @@ fn write_members(out: &mut String, members: &Members, replace: impl Fn(&str, &st
     for (i, (name, value)) in members.iter().enumerate() {
         let comma = if i == 0 { "" } else { "," };
         let replaced = replace(name, value);
-        write!(out, "{comma}{}:{}", quoted(name), replaced.as_deref().unwrap_or(value)).expect("writing to a string cannot fail");
+        write!(out, "{comma}{}:{}", quoted(name), replaced.as_deref().unwrap_or(value))
+            .expect("writing to a string cannot fail");
     }
     out.push('}');
 }

@@ -4,7 +4,7 @@ use anyhow::Context as _;
 use serde_json::json;
 
 use super::{Outcome, Session, target};
-use crate::storage::{Storage, embedded::Role};
+use crate::{catalog::Role, storage::Storage};
 
 /// Make the four buckets, versioned and closed; safe to repeat.
 #[derive(clap::Args, Debug)]

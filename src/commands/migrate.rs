@@ -4,7 +4,7 @@ use anyhow::Context as _;
 use serde_json::json;
 
 use super::{Outcome, Session, target};
-use crate::{catalog::Layer, database::Database, storage::embedded::Role};
+use crate::{catalog::Role, database::Database};
 
 /// Bring the database schema up to date; safe to repeat.
 #[derive(clap::Args, Debug)]
@@ -17,7 +17,6 @@ pub(super) async fn run(_: Args, session: &Session) -> anyhow::Result<Outcome> {
     };
     let database = Database::connect(&url).await.context("cannot reach the database")?;
     database.migrate().await.context("cannot bring the schema up to date")?;
-    database.ensure_collections(Layer::ALL).await.context("cannot publish the collections")?;
     session.output.say("the schema is up to date");
     session.output.event("done", json!({}));
     Ok(Outcome::Done)

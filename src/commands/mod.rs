@@ -3,6 +3,8 @@
 //! Exit codes: 0 done, 1 failed, 2 used wrongly, 3 done with rejects when `--fail-on-rejects` asks for it.
 //! Results go to stdout (with `--json` one object a line), everything else to stderr.
 
+#[cfg(feature = "gdal")]
+mod flight;
 mod init;
 mod migrate;
 mod output;
@@ -16,6 +18,8 @@ mod demo;
 mod detect;
 #[cfg(feature = "gdal")]
 mod model;
+#[cfg(feature = "gdal")]
+mod model_train;
 #[cfg(feature = "gdal")]
 mod run;
 #[cfg(feature = "gdal")]

@@ -9,8 +9,9 @@ use tokio::net::TcpListener;
 use super::{Outcome, Session, target};
 use crate::{
     api,
+    catalog::Role,
     database::Database,
-    storage::{Settings as StorageSettings, Storage, embedded::Role},
+    storage::{Settings as StorageSettings, Storage},
 };
 
 /// How the API answers.

@@ -14,10 +14,10 @@ use serde::{Deserialize, Serialize};
 
 use super::Session;
 use crate::{
-    catalog::StorageScheme,
+    catalog::{Role, StorageScheme},
     config::Settings,
     database::Database,
-    storage::{Secret, Settings as StorageSettings, Storage, embedded::Role},
+    catalog::Role, storage::{Secret, Settings as StorageSettings, Storage},
 };
 
 /// What a running `polder up` tells the commands beside it, in `DIR/up.json`.

@@ -22,11 +22,11 @@ use super::{
 };
 use crate::{
     api,
-    catalog::Layer,
+    catalog::Role,
     database::{Database, cluster::Cluster},
     storage::{
         Secret, Settings as StorageSettings, Storage,
-        embedded::{Credential, Role, Store, StoreOptions},
+        embedded::{Credential, Store, StoreOptions},
     },
 };
 
@@ -106,7 +106,6 @@ async fn serve(
         (settings.clone(), settings)
     };
     make_buckets(&admin, session).await?;
-    database.ensure_collections(Layer::ALL).await.context("cannot publish the collections")?;
 
     let url = format!("http://{}", reachable(listener.local_addr()?));
     let running = Running {
@@ -254,7 +253,7 @@ async fn make_admin_token(database: &Database, data: &Path) -> anyhow::Result<()
             token
         }
     };
-    database.ensure_token("first admin", api::Role::Admin.as_str(), &token).await.context("cannot keep the admin token")
+    database.ensure_token(&token, "first admin", Role::Admin).await.context("cannot keep the admin token")
 }
 
 /// Reads the keys of all roles, making those that are missing; writes where the store listens now beside them.

@@ -7,7 +7,10 @@
 use std::{
     fs,
     io::{self, Read as _, Seek as _},
-    os::unix::{fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _}, process::CommandExt as _},
+    os::unix::{
+        fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _},
+        process::CommandExt as _,
+    },
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     thread,
@@ -28,9 +31,13 @@ const START_TIMEOUT: Duration = Duration::from_secs(120);
 pub enum ClusterError {
     #[error("cannot find PostgreSQL's initdb and postgres: run `make setup`, or give a database with --database-url")]
     NoServer,
-    #[error("PostgreSQL refuses to run as root and there is no user `postgres`: run polder as another user, or give a database with --database-url")]
+    #[error(
+        "PostgreSQL refuses to run as root and there is no user `postgres`: run polder as another user, or give a database with --database-url"
+    )]
     NoServerUser,
-    #[error("PostgreSQL refuses to run as root and `setpriv` (util-linux) is missing: install it, run polder as another user, or give a database with --database-url")]
+    #[error(
+        "PostgreSQL refuses to run as root and `setpriv` (util-linux) is missing: install it, run polder as another user, or give a database with --database-url"
+    )]
     NoSetpriv,
     #[error("cannot use {}: {source}", path.display())]
     Folder { path: PathBuf, source: io::Error },
@@ -160,7 +167,14 @@ fn initialise(tools: &Tools, folder: &Path, data: &Path) -> Result<()> {
     }
     tools.make_folder(&fresh)?;
     tools.run("initdb", |c| {
-        c.arg("-D").arg(&fresh).args(["-U", "polder", "--auth=trust", "--encoding=UTF8", "--no-locale", "--no-instructions"])
+        c.arg("-D").arg(&fresh).args([
+            "-U",
+            "polder",
+            "--auth=trust",
+            "--encoding=UTF8",
+            "--no-locale",
+            "--no-instructions",
+        ])
     })?;
     fs::rename(&fresh, data).map_err(fault(data))
 }
@@ -282,7 +296,16 @@ fn tail(log: &Path) -> String {
         file.read_to_string(&mut text)?;
         Ok(text)
     };
-    read().unwrap_or_default().lines().rev().take(4).collect::<Vec<_>>().into_iter().rev().collect::<Vec<_>>().join("; ")
+    read()
+        .unwrap_or_default()
+        .lines()
+        .rev()
+        .take(4)
+        .collect::<Vec<_>>()
+        .into_iter()
+        .rev()
+        .collect::<Vec<_>>()
+        .join("; ")
 }
 
 #[cfg(test)]

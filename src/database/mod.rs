@@ -1,3 +1,136 @@
 //! PostGIS: one file per table or aggregate. All SQL of polder lives here.
+//!
+//! [`Database`] is a pool of connections; its methods are questions, grouped by file. No value ever becomes part of a
+//! statement's text: it is bound.
 
+mod audit;
 pub mod cluster;
+mod collections;
+mod detections;
+mod error;
+mod flights;
+mod items;
+mod search;
+#[cfg(test)]
+pub(crate) mod testing;
+mod tokens;
+
+use std::time::Duration;
+
+use sqlx::{
+    Connection as _, PgPool,
+    migrate::Migrator,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+
+pub use audit::{AuditClose, AuditOpen, AuditRow, AuditState};
+pub use collections::CollectionRow;
+pub use detections::{Detection, DetectionFilter, DetectionRow, RunRow};
+pub use error::{Error, Result};
+pub use flights::FlightRow;
+pub use items::{ItemRow, Written};
+pub use search::{Page, PageKey, Search};
+pub use tokens::Token;
+
+use crate::catalog::{Coverage, Layer, collection};
+
+static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
+
+/// Longest that one statement may take: a client that asks for more has left long before.
+const STATEMENT_TIMEOUT: &str = "30s";
+
+/// Longest wait for a free connection.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Connections per process: PostgreSQL works best with few per core, and allows 100 in all by default.
+const CONNECTIONS: u32 = 16;
+
+/// The database of polder. Cheap to clone; all clones share one pool.
+#[derive(Clone, Debug)]
+pub struct Database {
+    pool: PgPool,
+}
+
+impl Database {
+    /// Connects to `postgres://…`.
+    ///
+    /// # Errors
+    /// [`Error::Connect`] when nobody answers there or the password is wrong.
+    pub async fn connect(url: &str) -> Result<Self> {
+        let options: PgConnectOptions = url.parse().map_err(|source| Error::Connect { source })?;
+        // JIT compiles for longer than our statements run.
+        let options = options.application_name("polder").options([
+            ("statement_timeout", STATEMENT_TIMEOUT),
+            ("jit", "off"),
+            ("timezone", "UTC"),
+        ]);
+        let pool = PgPoolOptions::new()
+            .max_connections(CONNECTIONS)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .connect_with(options)
+            .await
+            .map_err(|source| Error::Connect { source })?;
+        Ok(Self { pool })
+    }
+
+    /// Brings the schema up to date and describes the four collections in it. Running it twice changes nothing;
+    /// two processes at once take turns.
+    ///
+    /// # Errors
+    /// [`Error::Migrate`] when a migration fails, which then leaves no trace.
+    pub async fn migrate(&self) -> Result<()> {
+        // A connection of its own: a migration may take longer than a statement otherwise may.
+        let options = self.pool.connect_options();
+        let options = PgConnectOptions::clone(&options).options([("statement_timeout", "0")]);
+        let mut connection =
+            sqlx::PgConnection::connect_with(&options).await.map_err(|source| Error::Connect { source })?;
+        MIGRATIONS.run(&mut connection).await.map_err(|source| Error::Migrate { source })?;
+        connection.close().await.map_err(|source| Error::Connect { source })?;
+        for layer in Layer::ALL {
+            self.upsert_collection(&collection(layer, &Coverage::default())).await?;
+        }
+        Ok(())
+    }
+
+    /// Asks the database for a sign of life, and whether its schema is the one that this program knows.
+    ///
+    /// # Errors
+    /// [`Error::Query`] when it gives none, or when `polder migrate` has not been run.
+    pub async fn check(&self) -> Result<()> {
+        let newest = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or_default();
+        let found: bool =
+            sqlx::query_scalar("select exists (select from _sqlx_migrations where version >= $1 and success)")
+                .bind(newest)
+                .fetch_one(&self.pool)
+                .await
+                .map_err(Error::query("check the database"))?;
+        if found { Ok(()) } else { Err(Error::query("check the database")(sqlx::Error::RowNotFound)) }
+    }
+
+    /// Closes all connections.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn migrating_twice_changes_nothing_and_the_collections_are_there() {
+        testing::with_database(|database| async move {
+            database.migrate().await.unwrap();
+            database.check().await.unwrap();
+            let ids: Vec<String> = database.list_collections().await.unwrap().into_iter().map(|row| row.id).collect();
+            assert_eq!(ids, ["ai-models", "ai-results", "drone-ortho", "drone-raw"]);
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn a_database_that_is_not_there_is_unavailable() {
+        let error = Database::connect("postgres://127.0.0.1:1/polder").await.unwrap_err();
+        assert!(error.is_unavailable(), "{error}");
+    }
+}

@@ -1,1 +1,52 @@
-//! Finds things on rasters: chips, detector, merging, georeferencing.
+//! Finds things on rasters: cuts chips, lets a model look at each, merges what it saw, puts it on the ground.
+//!
+//! A [`Detector`] answers for one chip; [`detect_raster`] asks it for a whole orthophoto, window by window.
+//! What a model knows about itself (class names, chip size, GSD, confidence) travels in its archive and is read
+//! by [`read_spec`], also in a build that cannot run it.
+//!
+//! Invariant: a class name is the model's own, letter for letter, from the archive to the map.
+
+mod annotate;
+mod archive;
+mod chips;
+mod decode;
+mod detector;
+mod error;
+mod font;
+mod geojson;
+mod georeference;
+mod nms;
+mod own_model;
+mod scan;
+#[cfg(feature = "torch")]
+mod torch;
+#[cfg(feature = "torch")]
+pub mod training;
+
+pub use annotate::annotate;
+pub use archive::{add_config, read_spec};
+pub use chips::{Chip, ChipPlace, grid};
+pub use decode::decode;
+pub use detector::{DEFAULT_CONFIDENCE, Detector, ModelSpec, PixelBox};
+pub use error::Error;
+pub use geojson::{finding_id, lonlat_ring, write_geojson};
+pub use georeference::ring;
+pub use nms::{Candidate, merge, suppress};
+pub use own_model::{OwnModel, own_model};
+pub use scan::{DetectOptions, Finding, Progress, detect_raster, ground_gsd_m};
+
+/// What the functions of this module return.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Loads a model from the bytes of its TorchScript archive; `name` names it in errors.
+///
+/// # Errors
+/// [`Error::NotTorchScript`], [`Error::Metadata`], [`Error::Task`] and [`Error::Layout`] when it is not a
+/// YOLOv8 detector with a description, [`Error::Torch`] when libtorch cannot run it, and
+/// [`Error::WithoutTorch`] in a build without libtorch.
+pub fn load(model: &[u8], name: &str) -> Result<Box<dyn Detector>> {
+    #[cfg(feature = "torch")]
+    return Ok(Box::new(torch::TorchDetector::load(model, name)?));
+    #[cfg(not(feature = "torch"))]
+    return read_spec(model, name).and_then(|_| Err(Error::WithoutTorch { model: name.to_owned() }));
+}

@@ -3,7 +3,10 @@
 //! GDAL's COG driver can only copy a finished raster, so the windows go into a tiled temporary beside the
 //! target first (BigTIFF, lightly compressed, internal mask). The target appears by a rename, whole or not at all.
 
-use std::{fs, path::{Path, PathBuf}};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use gdal::{
     Dataset, DriverManager,
@@ -50,7 +53,13 @@ impl CogWriter {
     ///
     /// # Errors
     /// [`Error::Gdal`] when the temporary file cannot be made.
-    pub fn create(path: &Path, size: [usize; 2], transform: GeoTransform, crs: Crs, options: CogOptions) -> Result<Self> {
+    pub fn create(
+        path: &Path,
+        size: [usize; 2],
+        transform: GeoTransform,
+        crs: Crs,
+        options: CogOptions,
+    ) -> Result<Self> {
         let draft = Draft::create::<u8>(path, size, 3, transform, crs, options.block_size)?;
         draft.prepare_mask().map_err(Error::gdal("create the mask of", &draft.path))?;
         Ok(Self { target: path.to_owned(), options, draft })
@@ -125,7 +134,8 @@ impl Draft {
                 "INTERLEAVE=PIXEL".to_owned(),
             ]);
             let driver = DriverManager::get_driver_by_name("GTiff")?;
-            let mut dataset = driver.create_with_band_type_with_options::<T, _>(&path, size[0], size[1], bands, &options)?;
+            let mut dataset =
+                driver.create_with_band_type_with_options::<T, _>(&path, size[0], size[1], bands, &options)?;
             dataset.set_geo_transform(&transform.gdal())?;
             dataset.set_spatial_ref(&SpatialRef::from_epsg(crs.epsg())?)?;
             Ok(dataset)
@@ -139,7 +149,8 @@ impl Draft {
     }
 
     fn prepare_mask(&self) -> gdal::errors::Result<()> {
-        let interpretations = [ColorInterpretation::RedBand, ColorInterpretation::GreenBand, ColorInterpretation::BlueBand];
+        let interpretations =
+            [ColorInterpretation::RedBand, ColorInterpretation::GreenBand, ColorInterpretation::BlueBand];
         for (index, interpretation) in interpretations.into_iter().enumerate() {
             self.dataset().rasterband(index + 1)?.set_color_interpretation(interpretation)?;
         }

@@ -35,7 +35,8 @@ impl DemWriter {
     /// [`Error::Gdal`] when the disk is full or the window lies outside the raster.
     pub fn write(&mut self, at: [usize; 2], size: [usize; 2], heights_m: &[f32]) -> Result<()> {
         let (offset, shape) = ((at[0] as isize, at[1] as isize), (size[0], size[1]));
-        let write = || self.draft.dataset().rasterband(1)?.write(offset, shape, &mut Buffer::new(shape, heights_m.to_vec()));
+        let write =
+            || self.draft.dataset().rasterband(1)?.write(offset, shape, &mut Buffer::new(shape, heights_m.to_vec()));
         write().map_err(Error::gdal("write a window of", &self.target))
     }
 
@@ -44,7 +45,12 @@ impl DemWriter {
     /// # Errors
     /// [`Error::Gdal`] or [`Error::Write`]; the target is untouched then.
     pub fn finish(self) -> Result<()> {
-        let options = CslStringList::from_iter(["COMPRESS=DEFLATE", "PREDICTOR=YES", "OVERVIEW_RESAMPLING=AVERAGE", "BIGTIFF=IF_SAFER"]);
+        let options = CslStringList::from_iter([
+            "COMPRESS=DEFLATE",
+            "PREDICTOR=YES",
+            "OVERVIEW_RESAMPLING=AVERAGE",
+            "BIGTIFF=IF_SAFER",
+        ]);
         self.draft.finish(&self.target, &options)
     }
 }

@@ -35,7 +35,10 @@ pub enum Error {
 }
 
 impl Error {
-    pub(super) fn gdal(operation: &'static str, path: &std::path::Path) -> impl FnOnce(gdal::errors::GdalError) -> Self {
+    pub(super) fn gdal(
+        operation: &'static str,
+        path: &std::path::Path,
+    ) -> impl FnOnce(gdal::errors::GdalError) -> Self {
         let path = path.to_owned();
         move |source| Self::Gdal { operation, path, source }
     }

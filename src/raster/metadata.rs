@@ -1,6 +1,10 @@
 //! What a camera writes beside the pixels: place, attitude, time, optics.
 
-use std::{fs::File, io::{Cursor, Read as _}, path::Path};
+use std::{
+    fs::File,
+    io::{Cursor, Read as _},
+    path::Path,
+};
 
 use chrono::{DateTime, FixedOffset, NaiveDate, NaiveDateTime, Utc};
 use exif::{Exif, In, Tag, Value};
@@ -194,7 +198,12 @@ fn gps_sigma(xmp: &Xmp) -> Option<GpsSigma> {
 }
 
 /// In order of trust: DJI's calibration in pixels, the 35 mm equivalent, the focal plane resolution.
-fn focal_px(xmp: &Xmp, equivalent_mm: Option<f64>, number: &impl Fn(Tag) -> Option<f64>, long_side: u32) -> Option<f64> {
+fn focal_px(
+    xmp: &Xmp,
+    equivalent_mm: Option<f64>,
+    number: &impl Fn(Tag) -> Option<f64>,
+    long_side: u32,
+) -> Option<f64> {
     let calibrated = xmp.number("CalibratedFocalLength").filter(|f| *f > 0.0);
     let from_equivalent = || equivalent_mm.map(|mm| mm / FULL_FRAME_WIDTH_MM * f64::from(long_side));
     let from_plane = || {

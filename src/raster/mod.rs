@@ -11,7 +11,7 @@ mod pixels;
 mod window;
 mod xmp;
 
-pub use cog::{Compression, CogOptions, CogWriter};
+pub use cog::{CogOptions, CogWriter, Compression};
 pub use dem::{DEM_NODATA, DemWriter};
 pub use error::Error;
 pub use metadata::{Attitude, GpsSigma, PhotoMetadata, parse_metadata, read_metadata};

@@ -45,7 +45,8 @@ impl Rgba8 {
 
     /// Returns the picture without its mask; pixels without data are black.
     pub fn to_rgb(&self) -> Rgb8 {
-        let data = self.data.chunks_exact(4).flat_map(|p| if p[3] == 0 { [0; 3] } else { [p[0], p[1], p[2]] }).collect();
+        let data =
+            self.data.chunks_exact(4).flat_map(|p| if p[3] == 0 { [0; 3] } else { [p[0], p[1], p[2]] }).collect();
         Rgb8 { width: self.width, height: self.height, data }
     }
 }

@@ -1,6 +1,10 @@
 //! Reads windows of a georeferenced raster, whatever its bands and bit depth, as 8-bit colour with a mask.
 
-use std::{ops::Range, path::{Path, PathBuf}, sync::Once};
+use std::{
+    ops::Range,
+    path::{Path, PathBuf},
+    sync::Once,
+};
 
 use gdal::{
     Dataset,
@@ -82,10 +86,8 @@ impl Raster {
     /// # Errors
     /// [`Error::NotGeoreferenced`] when there is none or it has no EPSG code.
     pub fn crs(&self) -> Result<Crs> {
-        let missing = || Error::NotGeoreferenced {
-            path: self.path.clone(),
-            missing: "coordinate system with an EPSG code",
-        };
+        let missing =
+            || Error::NotGeoreferenced { path: self.path.clone(), missing: "coordinate system with an EPSG code" };
         let mut srs = self.dataset.spatial_ref().map_err(|_| missing())?;
         if srs.auth_code().is_err() {
             // A system written out in full, as some software does, may still be a known one.
@@ -185,7 +187,8 @@ impl Raster {
                 let mut values = vec![0.0_f32; out.0 * out.1];
                 band.read_into_slice((0, 0), size, out, &mut values, Some(ResampleAlg::NearestNeighbour))?;
                 let mask = read_bytes(&band.open_mask_band()?, (0, 0), size, out, ResampleAlg::NearestNeighbour)?;
-                *range = percentiles(values.into_iter().zip(mask).filter(|(v, m)| *m > 0 && v.is_finite()).map(|(v, _)| v));
+                *range =
+                    percentiles(values.into_iter().zip(mask).filter(|(v, m)| *m > 0 && v.is_finite()).map(|(v, _)| v));
             }
             Ok(Some(ranges))
         };

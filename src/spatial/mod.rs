@@ -18,7 +18,7 @@ mod projection;
 pub use bbox::Bbox;
 pub use crs::Crs;
 pub use error::Error;
-pub use footprint::{footprint, Camera, Pose};
+pub use footprint::{Camera, Pose, footprint};
 pub use geotransform::GeoTransform;
 pub use gsd::gsd_m;
 pub use local::LocalFrame;

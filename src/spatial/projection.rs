@@ -68,8 +68,8 @@ impl Projection {
 }
 
 fn spatial_ref(crs: Crs) -> Result<SpatialRef> {
-    let mut srs = SpatialRef::from_epsg(crs.epsg())
-        .map_err(|e| Error::UnknownCrs { epsg: crs.epsg(), reason: e.to_string() })?;
+    let mut srs =
+        SpatialRef::from_epsg(crs.epsg()).map_err(|e| Error::UnknownCrs { epsg: crs.epsg(), reason: e.to_string() })?;
     srs.set_axis_mapping_strategy(AxisMappingStrategy::TraditionalGisOrder);
     Ok(srs)
 }

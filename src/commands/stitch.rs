@@ -1,0 +1,170 @@
+//! `polder stitch`: photos become an orthophoto, from the catalog or from a folder.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, bail};
+use serde_json::{Value, json};
+
+use super::{
+    Outcome, Session,
+    flight::{Stages, StepArgs},
+    wait_for,
+};
+use crate::{
+    catalog::{Flight, Project, Role},
+    photogrammetry::{self, PhotoInput},
+    pipeline::{self, Progress, StitchRequest},
+    raster,
+    spatial::Crs,
+};
+
+/// Turn overlapping photos into one orthophoto.
+///
+/// From the catalog: polder stitch --project dijk-a --flight flight-2025. From a folder, without database and S3:
+/// polder stitch DIR --out ortho.tif. Photos need GPS positions, or ground control points given with --gcp. A photo
+/// that cannot be used is a line in the report.
+#[derive(clap::Args, Debug)]
+pub(super) struct Args {
+    /// Folder with photos (leave it out to work on the catalog)
+    #[arg(value_name = "DIR", requires = "out", conflicts_with_all = ["project", "flight"])]
+    folder: Option<PathBuf>,
+
+    /// The area under care, as dijk-a
+    #[arg(long, env = "POLDER_PROJECT", value_name = "NAME", requires = "flight")]
+    project: Option<Project>,
+
+    /// The flight over it, as flight-2025
+    #[arg(long, env = "POLDER_FLIGHT", value_name = "NAME", requires = "project")]
+    flight: Option<Flight>,
+
+    /// Orthophoto to write, a Cloud Optimized GeoTIFF
+    #[arg(long, value_name = "FILE", requires = "folder")]
+    out: Option<PathBuf>,
+
+    /// Surface model to write beside it
+    #[arg(long, value_name = "FILE", requires = "folder")]
+    dsm: Option<PathBuf>,
+
+    /// Report to write, as JSON
+    #[arg(long, value_name = "FILE", requires = "folder")]
+    report: Option<PathBuf>,
+
+    #[command(flatten)]
+    options: StitchArgs,
+
+    #[command(flatten)]
+    step: StepArgs,
+
+    /// Exit with 3 when a photo was rejected
+    #[arg(long)]
+    fail_on_rejects: bool,
+}
+
+/// What the orthophoto should be like.
+#[derive(clap::Args, Clone, Debug)]
+pub(super) struct StitchArgs {
+    /// Ground control points in ODM's gcp_list.txt format
+    #[arg(long, value_name = "FILE")]
+    pub(super) gcp: Option<PathBuf>,
+
+    /// Coordinate system of the orthophoto, as EPSG:28992 [default: the UTM zone]
+    #[arg(long, env = "POLDER_CRS", value_name = "EPSG")]
+    pub(super) crs: Option<Crs>,
+
+    /// Metres per pixel [default: the photos' median native one]
+    #[arg(long, env = "POLDER_GSD", value_name = "M", value_parser = positive)]
+    pub(super) gsd: Option<f64>,
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    let number: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    if number > 0.0 && number.is_finite() { Ok(number) } else { Err("must be more than 0".to_owned()) }
+}
+
+pub(super) fn run(args: Args, session: &Session) -> anyhow::Result<Outcome> {
+    let rejected = match (&args.folder, &args.out, &args.project, &args.flight) {
+        (Some(folder), Some(out), ..) => stitch_files(folder.clone(), out.clone(), &args, session)?,
+        (None, None, Some(project), Some(flight)) => {
+            let request = request(project.clone(), flight.clone(), &args.options);
+            wait_for(stitch_flight(request, &args.step, session))?
+        }
+        _ => bail!("say what to stitch: a folder with --out FILE, or --project and --flight"),
+    };
+    Ok(if args.fail_on_rejects && rejected > 0 { Outcome::Rejects } else { Outcome::Done })
+}
+
+pub(super) fn request(project: Project, flight: Flight, options: &StitchArgs) -> StitchRequest {
+    StitchRequest { project, flight, crs: options.crs, gsd_m: options.gsd, gcp_list: options.gcp.clone() }
+}
+
+/// Stitches a flight of the catalog; returns the number of rejected photos.
+async fn stitch_flight(request: StitchRequest, step: &StepArgs, session: &Session) -> anyhow::Result<usize> {
+    let context = step.context(session, Role::Pipeline).await?;
+    let stages = Stages::new(session.output);
+    let summary = pipeline::stitch(&context, &request, &|progress| stages.show(&progress)).await?;
+    drop(stages);
+    step.write_result(&summary.item)?;
+    show(&summary.report, session);
+    let again = if summary.reused { " (published before, unchanged)" } else { "" };
+    session.output.say(format!("orthophoto {}{again}", summary.item));
+    session.output.event("done", json!({ "item": summary.item, "reused": summary.reused, "report": summary.report }));
+    Ok(summary.report["photos"]["rejected"].as_array().map_or(0, Vec::len))
+}
+
+fn stitch_files(folder: PathBuf, out: PathBuf, args: &Args, session: &Session) -> anyhow::Result<usize> {
+    let (mut photos, mut not_photos) = (Vec::new(), Vec::new());
+    for (path, name) in pipeline::find_photos(&folder)? {
+        match raster::read_metadata(&path) {
+            Ok(metadata) => photos.push(PhotoInput { name, path, metadata }),
+            Err(error) => not_photos.push((name, error)),
+        }
+    }
+    for (name, error) in &not_photos {
+        tracing::info!("{name} is left out: {error}");
+    }
+    if photos.is_empty() {
+        return Err(pipeline::Error::NoPhotos(folder).into());
+    }
+    let mut options = photogrammetry::Options::new(out.clone());
+    options.dsm.clone_from(&args.dsm);
+    options.crs = args.options.crs;
+    options.gsd_m = args.options.gsd;
+    if let Some(path) = &args.options.gcp {
+        options.gcps = photogrammetry::read_gcp_list(path)?;
+    }
+    let stages = Stages::new(session.output);
+    let observer = |p: photogrammetry::Progress| {
+        stages.show(&Progress { stage: p.stage.to_string(), done: p.done as u64, total: p.total as u64 });
+    };
+    let report = photogrammetry::stitch(&photos, &options, &observer)?;
+    drop(stages);
+    let report = serde_json::to_value(&report)?;
+    if let Some(path) = &args.report {
+        let text = serde_json::to_string_pretty(&report)?;
+        std::fs::write(path, text).with_context(|| format!("cannot write the report to {}", path.display()))?;
+    }
+    show(&report, session);
+    session.output.say(format!("orthophoto {}", out.display()));
+    session.output.event("done", json!({ "out": out, "report": report }));
+    Ok(report["photos"]["rejected"].as_array().map_or(0, Vec::len))
+}
+
+fn show(report: &Value, session: &Session) {
+    let number = |name: &str| report[name].as_f64().unwrap_or(f64::NAN);
+    let output = session.output;
+    for photo in report["photos"]["rejected"].as_array().into_iter().flatten() {
+        let field = |name: &str| photo[name].as_str().unwrap_or_default();
+        output.say(format!("{}: not used, {}", field("name"), field("reason")));
+    }
+    output.say(format!(
+        "{} of {} photos used, reprojection error {:.2} px, GSD {:.1} cm, {:.1} m above ground",
+        report["photos"]["used"],
+        report["photos"]["total"],
+        number("reprojection_rmse_px"),
+        number("gsd_m") * 100.0,
+        number("height_above_ground_m"),
+    ));
+    if let Some(verdict) = report["verdict"].as_str().filter(|verdict| *verdict != "ok") {
+        output.say(format!("verdict: {verdict}"));
+    }
+}

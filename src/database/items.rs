@@ -1,0 +1,269 @@
+//! The table `items`: writing items, and reading one.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use sqlx::{Row as _, postgres::PgRow};
+
+use super::{Database, Error, Result};
+use crate::catalog::{Flight, Hrefs, ItemText, Layer, Project, StoredItem};
+
+/// An item as it is kept.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ItemRow {
+    pub collection: String,
+    pub id: String,
+    pub starts_at: DateTime<Utc>,
+    pub text: ItemText,
+    pub digest: String,
+}
+
+/// What writing items changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    pub inserted: usize,
+    pub updated: usize,
+    pub unchanged: usize,
+}
+
+// Arrays, so that one statement writes one item or a thousand. Same digest, same item: the row is left as it is,
+// with its times.
+const UPSERT: &str = "
+    insert into items (collection, id, geometry, starts_at, ends_at, properties, body, links, assets, digest)
+    select i.collection, i.id, st_setsrid(st_force2d(st_geomfromgeojson(i.geometry)), 4326),
+        i.starts_at, i.ends_at, i.properties::jsonb, i.body, i.links, i.assets, i.digest
+    from unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::timestamptz[], $6::text[], $7::text[],
+        $8::text[], $9::text[], $10::text[])
+        as i (collection, id, geometry, starts_at, ends_at, properties, body, links, assets, digest)
+    on conflict (collection, id) do update
+    set geometry = excluded.geometry, starts_at = excluded.starts_at, ends_at = excluded.ends_at,
+        properties = excluded.properties, body = excluded.body, links = excluded.links, assets = excluded.assets,
+        digest = excluded.digest, updated_at = now()
+    where items.digest <> excluded.digest
+    returning xmax = 0 as inserted";
+
+pub(super) const COLUMNS: &str = "collection, id, starts_at, body, links, assets, digest";
+
+impl Database {
+    /// Writes an item, new or changed. The same item again changes nothing.
+    ///
+    /// # Errors
+    /// [`Error::UnknownCollection`], [`Error::Query`].
+    pub async fn upsert_item(&self, item: &StoredItem) -> Result<Written> {
+        self.upsert_items(std::slice::from_ref(item)).await
+    }
+
+    /// Writes many items, all or none. Of two with one id the later counts.
+    ///
+    /// # Errors
+    /// [`Error::UnknownCollection`], [`Error::Query`]; nothing is written then.
+    pub async fn upsert_items(&self, items: &[StoredItem]) -> Result<Written> {
+        // One order for all writers: two that write the same items wait for each other and never deadlock.
+        let items: BTreeMap<(&str, &str), &StoredItem> =
+            items.iter().map(|item| ((item.collection.as_str(), item.id.as_str()), item)).collect();
+        let items: Vec<&StoredItem> = items.into_values().collect();
+        fn column<'a, T>(items: &[&'a StoredItem], value: impl Fn(&'a StoredItem) -> T) -> Vec<T> {
+            items.iter().map(|item| value(item)).collect()
+        }
+        let rows = sqlx::query(UPSERT)
+            .bind(column(&items, |item| item.collection.as_str()))
+            .bind(column(&items, |item| item.id.as_str()))
+            .bind(column(&items, |item| item.geometry.as_deref()))
+            .bind(column(&items, |item| item.starts_at))
+            .bind(column(&items, |item| item.ends_at))
+            .bind(column(&items, |item| item.properties.as_str()))
+            .bind(column(&items, |item| item.text.body.as_str()))
+            .bind(column(&items, |item| item.text.links.as_str()))
+            .bind(column(&items, |item| item.text.assets.as_str()))
+            .bind(column(&items, |item| item.digest.as_str()))
+            .fetch_all(&self.pool)
+            .await
+            .map_err(|error| refused(error, &items))?;
+        let inserted = rows.iter().filter(|row| row.get("inserted")).count();
+        Ok(Written { inserted, updated: rows.len() - inserted, unchanged: items.len() - rows.len() })
+    }
+
+    /// Returns an item, or nothing when there is none of this id.
+    ///
+    /// # Errors
+    /// [`Error::Query`].
+    pub async fn find_item(&self, collection: &str, id: &str) -> Result<Option<ItemRow>> {
+        let row = sqlx::query(
+            "select collection, id, starts_at, body, links, assets, digest
+            from items
+            where collection = $1 and id = $2",
+        )
+        .bind(collection)
+        .bind(id)
+        .fetch_optional(&self.pool)
+        .await
+        .map_err(Error::query("read an item"))?;
+        Ok(row.as_ref().map(item_row))
+    }
+
+    /// Lists the items that a flight has in a layer, by id.
+    ///
+    /// # Errors
+    /// [`Error::Query`].
+    pub async fn list_flight_items(&self, layer: Layer, project: &Project, flight: &Flight) -> Result<Vec<ItemRow>> {
+        let rows = sqlx::query(
+            "select collection, id, starts_at, body, links, assets, digest
+            from items
+            where project = $1 and flight = $2 and collection = $3
+            order by id",
+        )
+        .bind(project.as_str())
+        .bind(flight.as_str())
+        .bind(layer.collection())
+        .fetch_all(&self.pool)
+        .await
+        .map_err(Error::query("list the items of a flight"))?;
+        Ok(rows.iter().map(item_row).collect())
+    }
+
+    /// Returns the item of a layer that was written last, of one flight or of all.
+    ///
+    /// # Errors
+    /// [`Error::Query`].
+    pub async fn find_latest_item(&self, layer: Layer, of: Option<(&Project, &Flight)>) -> Result<Option<ItemRow>> {
+        let row = sqlx::query(
+            "select collection, id, starts_at, body, links, assets, digest
+            from items
+            where collection = $1 and ($2::text is null or project = $2 and flight = $3)
+            order by updated_at desc, id desc
+            limit 1",
+        )
+        .bind(layer.collection())
+        .bind(of.map(|(project, _)| project.as_str()))
+        .bind(of.map(|(_, flight)| flight.as_str()))
+        .fetch_optional(&self.pool)
+        .await
+        .map_err(Error::query("look for the latest item"))?;
+        Ok(row.as_ref().map(item_row))
+    }
+}
+
+impl ItemRow {
+    /// Returns the item as it was given, as a value to compute with.
+    ///
+    /// # Errors
+    /// [`Error::StoredJson`] when somebody changed the row by hand.
+    pub fn item(&self) -> Result<stac::Item> {
+        let mut json = String::new();
+        self.text.write(&mut json, [&self.collection, &self.id], "", Hrefs::Stored);
+        Ok(serde_json::from_str(&json)?)
+    }
+}
+
+pub(super) fn item_row(row: &PgRow) -> ItemRow {
+    ItemRow {
+        collection: row.get("collection"),
+        id: row.get("id"),
+        starts_at: row.get("starts_at"),
+        text: ItemText { body: row.get("body"), links: row.get("links"), assets: row.get("assets") },
+        digest: row.get("digest"),
+    }
+}
+
+fn refused(error: sqlx::Error, items: &[&StoredItem]) -> Error {
+    match (Error::constraint(&error), items.first()) {
+        (Some("items_collection_known"), Some(first)) => {
+            let unknown = items.iter().find(|item| Layer::from_collection(&item.collection).is_none()).unwrap_or(first);
+            Error::UnknownCollection(unknown.collection.clone())
+        }
+        _ => Error::query("write items")(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        catalog::{
+            Photo, PhotoName,
+            examples::{orthophoto, photo, scheme},
+        },
+        database::testing::with_database,
+    };
+
+    fn stored(photo: &Photo) -> StoredItem {
+        StoredItem::of(&photo.item(&scheme()), &["drone-raw"]).unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_item_comes_back_as_it_was_given() {
+        with_database(|database| async move {
+            let given = photo().item(&scheme());
+            let written = database.upsert_item(&stored(&photo())).await.unwrap();
+            assert_eq!(written, Written { inserted: 1, ..Written::default() });
+            let row = database.find_item("drone-raw", &given.id).await.unwrap().unwrap();
+            assert_eq!(row.item().unwrap(), given);
+            assert!(database.find_item("drone-raw", "nobody").await.unwrap().is_none());
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn writing_the_same_item_again_changes_nothing_not_even_its_times() {
+        with_database(|database| async move {
+            let times = "select created_at, updated_at from items";
+            let read = || async {
+                let row = sqlx::query(times).fetch_one(&database.pool).await.unwrap();
+                (row.get::<DateTime<Utc>, _>(0), row.get::<DateTime<Utc>, _>(1))
+            };
+            database.upsert_item(&stored(&photo())).await.unwrap();
+            let before = read().await;
+            let again = database.upsert_item(&stored(&photo())).await.unwrap();
+            assert_eq!((again, read().await), (Written { unchanged: 1, ..Written::default() }, before));
+            let other = Photo { gsd_m: Some(0.03), ..photo() };
+            let changed = database.upsert_item(&stored(&other)).await.unwrap();
+            assert_eq!(changed, Written { updated: 1, ..Written::default() });
+            assert!(read().await.1 > before.1);
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn a_photo_without_a_place_is_kept_too() {
+        with_database(|database| async move {
+            let lost = Photo { footprint: None, lonlat: None, ..photo() };
+            database.upsert_item(&stored(&lost)).await.unwrap();
+            let row = database.find_item("drone-raw", &lost.item_id()).await.unwrap().unwrap();
+            assert!(row.item().unwrap().geometry.is_none());
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn many_items_are_written_or_none() {
+        with_database(|database| async move {
+            let named = |name: String| stored(&Photo { name: PhotoName::for_file(&name), ..photo() });
+            let mut items: Vec<StoredItem> = (0..500).map(|i| named(format!("{i}.jpg"))).collect();
+            items.push(StoredItem { collection: "nobody".into(), ..items[0].clone() });
+            let refused = database.upsert_items(&items).await.unwrap_err();
+            assert!(matches!(refused, Error::UnknownCollection(ref name) if name == "nobody"), "{refused}");
+            let flight = (photo().project, photo().flight);
+            assert!(database.list_flight_items(Layer::Raw, &flight.0, &flight.1).await.unwrap().is_empty());
+            items.pop();
+            items.push(items[0].clone());
+            assert_eq!(database.upsert_items(&items).await.unwrap().inserted, 500);
+            assert_eq!(database.list_flight_items(Layer::Raw, &flight.0, &flight.1).await.unwrap().len(), 500);
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn the_latest_orthophoto_of_a_flight_is_found() {
+        with_database(|database| async move {
+            let ortho = orthophoto();
+            let item = StoredItem::of(&ortho.item(&scheme()), &["drone-ortho"]).unwrap();
+            database.upsert_item(&item).await.unwrap();
+            let of = Some((&ortho.project, &ortho.flight));
+            let found = database.find_latest_item(Layer::Ortho, of).await.unwrap().unwrap();
+            assert_eq!(found.id, ortho.item_id());
+            let other = "elsewhere".parse().unwrap();
+            assert!(database.find_latest_item(Layer::Ortho, Some((&other, &ortho.flight))).await.unwrap().is_none());
+        })
+        .await;
+    }
+}

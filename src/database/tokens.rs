@@ -1,0 +1,108 @@
+//! The table `tokens`: API keys, of which only hashes are kept.
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use sha2::{Digest, Sha256};
+use sqlx::Row as _;
+
+use super::{Database, Error, Result};
+use crate::catalog::Role;
+
+/// Who a token speaks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Token {
+    pub name: String,
+    pub role: Role,
+}
+
+impl Database {
+    /// Makes a token and returns its secret, which cannot be had again.
+    ///
+    /// # Errors
+    /// [`Error::Query`].
+    pub async fn create_token(&self, name: &str, role: Role) -> Result<String> {
+        let secret = format!("polder_{}", URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>()));
+        self.ensure_token(&secret, name, role).await?;
+        Ok(secret)
+    }
+
+    /// Makes sure that a secret that is known already is a token. One that is there stays as it is, also when it was
+    /// revoked.
+    ///
+    /// # Errors
+    /// [`Error::Query`].
+    pub async fn ensure_token(&self, secret: &str, name: &str, role: Role) -> Result<()> {
+        sqlx::query(
+            "insert into tokens (name, role, hash) values ($1, $2, $3) on conflict on constraint tokens_hash_unique do nothing",
+        )
+        .bind(name)
+        .bind(role.as_str())
+        .bind(hash(secret))
+        .execute(&self.pool)
+        .await
+        .map_err(Error::query("make a token"))?;
+        Ok(())
+    }
+
+    /// Returns whom a secret speaks for; nothing when it is unknown or revoked.
+    ///
+    /// # Errors
+    /// [`Error::Query`].
+    pub async fn find_token(&self, secret: &str) -> Result<Option<Token>> {
+        let row = sqlx::query("select name, role from tokens where hash = $1 and revoked_at is null")
+            .bind(hash(secret))
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(Error::query("check a token"))?;
+        let Some(row) = row else { return Ok(None) };
+        Ok(Some(Token { name: row.get("name"), role: row.get::<&str, _>("role").parse()? }))
+    }
+
+    /// Revokes all tokens of this name and returns how many there were.
+    ///
+    /// # Errors
+    /// [`Error::Query`].
+    pub async fn revoke_tokens(&self, name: &str) -> Result<u64> {
+        let done = sqlx::query("update tokens set revoked_at = now() where name = $1 and revoked_at is null")
+            .bind(name)
+            .execute(&self.pool)
+            .await
+            .map_err(Error::query("revoke tokens"))?;
+        Ok(done.rows_affected())
+    }
+}
+
+fn hash(secret: &str) -> Vec<u8> {
+    Sha256::digest(secret.as_bytes()).to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::database::testing::with_database;
+
+    #[tokio::test]
+    async fn a_token_speaks_for_its_role_until_it_is_revoked() {
+        with_database(|database| async move {
+            let secret = database.create_token("ci", Role::Pipeline).await.unwrap();
+            let found = database.find_token(&secret).await.unwrap();
+            assert_eq!(found, Some(Token { name: "ci".into(), role: Role::Pipeline }));
+            assert_eq!(database.find_token("polder_guess").await.unwrap(), None);
+            assert_eq!(database.revoke_tokens("ci").await.unwrap(), 1);
+            assert_eq!(database.find_token(&secret).await.unwrap(), None);
+            database.ensure_token(&secret, "ci", Role::Admin).await.unwrap();
+            assert_eq!(database.find_token(&secret).await.unwrap(), None, "a revoked token must stay revoked");
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn the_secret_is_not_in_the_database() {
+        with_database(|database| async move {
+            let secret = database.create_token("ci", Role::Viewer).await.unwrap();
+            let row: String =
+                sqlx::query_scalar("select tokens::text from tokens").fetch_one(&database.pool).await.unwrap();
+            assert!(!row.contains(&secret) && !row.contains(&hex::encode(&secret)));
+        })
+        .await;
+    }
+}

@@ -1,0 +1,95 @@
+//! What a detector is, whatever runs it.
+
+use super::{Chip, Result};
+
+/// Finds things on chips. Shared between threads; each call is independent of the others.
+pub trait Detector: Send + Sync {
+    /// Returns what the model says about itself.
+    fn spec(&self) -> &ModelSpec;
+
+    /// Returns, for each chip, the boxes whose confidence reaches `confidence`, best first, duplicates removed.
+    ///
+    /// Chips have the size of [`ModelSpec::image_size`].
+    ///
+    /// # Errors
+    /// [`Error::Torch`](super::Error::Torch) when the model cannot be run.
+    fn detect(&self, chips: &[Chip], confidence: f64) -> Result<Vec<Vec<PixelBox>>>;
+}
+
+/// What travels with a model: enough to run it right and to say what it found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ModelSpec {
+    /// Class names, as the model's author wrote them; a box's class is an index into this.
+    pub names: Vec<String>,
+    /// Chip size in pixels, `[width, height]`.
+    pub image_size: [usize; 2],
+    /// Whether the model takes other sizes too, as long as they are multiples of the stride.
+    pub dynamic: bool,
+    /// Coarsest cell of the network, in pixels.
+    pub stride: usize,
+    /// GSD of the chips that the model was trained on; `None` runs it at the raster's own.
+    pub gsd_m: Option<f64>,
+    /// Confidence from which a box counts, as calibrated by the author, or [`DEFAULT_CONFIDENCE`].
+    pub confidence: f64,
+    pub description: Option<String>,
+    pub version: Option<String>,
+    /// The licence of the weights, such as "MIT OR Apache-2.0" or "AGPL-3.0".
+    pub license: Option<String>,
+}
+
+/// The confidence that Ultralytics' own `predict` starts from; used when the model brings no better one.
+pub const DEFAULT_CONFIDENCE: f64 = 0.25;
+
+/// A box on a chip, in pixels of the chip from its top-left corner.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PixelBox {
+    pub left: f64,
+    pub top: f64,
+    pub right: f64,
+    pub bottom: f64,
+    /// Index into [`ModelSpec::names`].
+    pub class: usize,
+    /// In [0, 1].
+    pub confidence: f64,
+}
+
+impl PixelBox {
+    pub fn area(&self) -> f64 {
+        (self.right - self.left) * (self.bottom - self.top)
+    }
+
+    pub const fn center(&self) -> [f64; 2] {
+        [f64::midpoint(self.left, self.right), f64::midpoint(self.top, self.bottom)]
+    }
+
+    /// Returns the area that both boxes cover.
+    pub fn shared_area(&self, other: &Self) -> f64 {
+        let width = self.right.min(other.right) - self.left.max(other.left);
+        let height = self.bottom.min(other.bottom) - self.top.max(other.top);
+        width.max(0.0) * height.max(0.0)
+    }
+
+    /// Returns the intersection over union.
+    pub fn iou(&self, other: &Self) -> f64 {
+        let shared = self.shared_area(other);
+        shared / (self.area() + other.area() - shared).max(f64::MIN_POSITIVE)
+    }
+
+    /// Returns the share of the smaller box that the other one covers.
+    pub fn containment(&self, other: &Self) -> f64 {
+        self.shared_area(other) / self.area().min(other.area()).max(f64::MIN_POSITIVE)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn overlap_is_measured_against_the_union_and_against_the_smaller() {
+        let at = |left: f64, right: f64| PixelBox { left, top: 0.0, right, bottom: 1.0, class: 0, confidence: 1.0 };
+        assert!((at(0.0, 2.0).iou(&at(1.0, 3.0)) - 1.0 / 3.0).abs() < 1e-12);
+        assert!((at(0.0, 4.0).containment(&at(3.0, 5.0)) - 0.5).abs() < 1e-12);
+        assert!(at(0.0, 1.0).iou(&at(2.0, 3.0)).abs() < 1e-12);
+    }
+}

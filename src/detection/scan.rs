@@ -1,0 +1,206 @@
+//! Searches a whole raster, chip by chip, without ever holding more than a handful of chips.
+//!
+//! One thread reads, for a raster is not shared between threads; the others run the model. A short queue
+//! between them bounds the memory. Answers are put in order before they are merged, so the number of threads
+//! changes the time and nothing else.
+
+use std::{
+    panic::resume_unwind,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+        mpsc::{Receiver, sync_channel},
+    },
+    thread,
+};
+
+use super::{Candidate, Chip, Detector, Error, PixelBox, Result, chips, georeference, nms};
+use crate::{
+    raster::{Raster, Window},
+    spatial::{Crs, LocalFrame, Projection},
+};
+
+/// A difference between the model's GSD and the raster's that is not worth resampling for; networks are
+/// trained over a wider range, and resampling blurs.
+const SAME_GSD: f64 = 0.02;
+
+/// A box that ends this close to its chip's border may go on beyond it; in pixels of the chip.
+const BORDER_PX: f64 = 2.0;
+
+/// How to search.
+#[derive(Clone, Debug)]
+pub struct DetectOptions {
+    /// Confidence from which a box counts; `None` takes the model's own.
+    pub confidence: Option<f64>,
+    /// IoU above which two boxes of a class are one thing.
+    pub iou: f64,
+    /// Part of a chip's side that it shares with its neighbour.
+    pub overlap: f64,
+    /// Threads that run the model; `None` takes what the machine, or its container, grants.
+    pub threads: Option<usize>,
+}
+
+impl Default for DetectOptions {
+    fn default() -> Self {
+        Self { confidence: None, iou: 0.5, overlap: 0.2, threads: None }
+    }
+}
+
+/// How far a search has come.
+#[derive(Clone, Copy, Debug)]
+pub struct Progress {
+    /// Chips searched, or skipped because they have no data.
+    pub done: usize,
+    /// Chips of the whole raster.
+    pub total: usize,
+}
+
+/// One thing that was found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Finding {
+    /// The model's name for it, verbatim.
+    pub class: String,
+    /// In [0, 1].
+    pub confidence: f64,
+    /// The box on the ground as a closed ring, counter-clockwise; `[x, y]` in the raster's coordinate system.
+    pub ring: Vec<[f64; 2]>,
+    /// The box on the raster: left, top, right, bottom, in its pixels.
+    pub pixel_box: [f64; 4],
+}
+
+/// Finds everything on a raster, most confident first.
+///
+/// Runs at the model's GSD, or at the raster's own when the model has none. The same raster, model and options
+/// give the same findings, whatever the number of threads.
+///
+/// # Errors
+/// [`Error::Raster`] when the raster is not georeferenced or cannot be read, [`Error::Torch`] when the model
+/// fails; the first one stops the search.
+pub fn detect_raster(
+    raster: &Raster,
+    detector: &dyn Detector,
+    options: &DetectOptions,
+    progress: &(dyn Fn(Progress) + Sync),
+) -> Result<Vec<Finding>> {
+    let transform = raster.geo_transform()?;
+    let places: Vec<_> = chips::grid(raster.size(), chip_extent(raster, detector)?, options.overlap).collect();
+    let candidates = search(raster, detector, options, &places, progress)?;
+    let names = &detector.spec().names;
+    let finding = |PixelBox { left, top, right, bottom, class, confidence }: PixelBox| Finding {
+        class: names[class].clone(),
+        confidence,
+        ring: georeference::ring(&PixelBox { left, top, right, bottom, class, confidence }, &transform),
+        pixel_box: [left, top, right, bottom],
+    };
+    Ok(nms::merge(candidates, options.iou).into_iter().map(|candidate| finding(candidate.found)).collect())
+}
+
+/// Returns the length of a pixel on the ground in metres, in the middle of the raster.
+///
+/// Measured, not read: a pixel of Web Mercator is shorter than it says, one in degrees is no metres at all.
+///
+/// # Errors
+/// [`Error::Raster`] when the raster is not georeferenced.
+pub fn ground_gsd_m(raster: &Raster) -> Result<f64> {
+    let transform = raster.geo_transform()?;
+    let to_lonlat = Projection::new(raster.crs()?, Crs::WGS84)?;
+    let [x, y] = raster.size().map(|side| side as f64 / 2.0);
+    let lonlat = |pixel| -> Result<[f64; 3]> {
+        let [lon, lat] = to_lonlat.forward(transform.pixel_to_ground(pixel))?;
+        Ok([lon, lat, 0.0])
+    };
+    let frame = LocalFrame::at(lonlat([x, y])?);
+    // Ten pixels, because one alone drowns in the rounding of degrees.
+    let [east, north, _] = frame.to_enu(lonlat([x + 10.0, y])?);
+    let [east2, north2, _] = frame.to_enu(lonlat([x, y + 10.0])?);
+    Ok((east * north2 - east2 * north).abs().sqrt() / 10.0)
+}
+
+/// Returns how many raster pixels a chip covers, `[width, height]`.
+fn chip_extent(raster: &Raster, detector: &dyn Detector) -> Result<[usize; 2]> {
+    let spec = detector.spec();
+    let Some(gsd_m) = spec.gsd_m else { return Ok(spec.image_size) };
+    let ratio = gsd_m / ground_gsd_m(raster)?;
+    if !ratio.is_finite() || (ratio - 1.0).abs() < SAME_GSD {
+        return Ok(spec.image_size);
+    }
+    Ok(spec.image_size.map(|side| (side as f64 * ratio).round().max(1.0) as usize))
+}
+
+/// Reads the chips one by one and lets the workers search them; returns the boxes in the order of the chips.
+fn search(
+    raster: &Raster,
+    detector: &dyn Detector,
+    options: &DetectOptions,
+    places: &[chips::ChipPlace],
+    progress: &(dyn Fn(Progress) + Sync),
+) -> Result<Vec<Candidate>> {
+    let threads = options.threads.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from)).max(1);
+    let confidence = options.confidence.unwrap_or(detector.spec().confidence);
+    let (size, total) = (raster.size(), places.len());
+    let done = AtomicUsize::new(0);
+    let advance = || progress(Progress { done: done.fetch_add(1, Ordering::Relaxed) + 1, total });
+    let (queue, jobs) = sync_channel::<Chip>(threads);
+    let jobs = Arc::new(Mutex::new(jobs));
+    let mut found: Vec<Candidate> = thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads)
+            .map(|_| {
+                let jobs = Arc::clone(&jobs);
+                scope.spawn(move || -> Result<Vec<Candidate>> {
+                    let mut found = Vec::new();
+                    while let Some(chip) = next(&jobs) {
+                        let boxes = detector.detect(std::slice::from_ref(&chip), confidence)?;
+                        found.extend(boxes.into_iter().flatten().filter_map(|b| owned(b, &chip, size)));
+                        advance();
+                    }
+                    Ok(found)
+                })
+            })
+            .collect();
+        // Each worker holds the queue's end; once the last one has failed, sending fails too.
+        drop(jobs);
+        for place in places {
+            let picture = raster.read_rgba(place.window, detector.spec().image_size)?;
+            let Some(chip) = Chip::of(*place, &picture) else {
+                advance();
+                continue;
+            };
+            if queue.send(chip).is_err() {
+                break;
+            }
+        }
+        drop(queue);
+        let mut found = Vec::new();
+        for worker in workers {
+            found.append(&mut worker.join().unwrap_or_else(|panic| resume_unwind(panic))?);
+        }
+        Ok::<_, Error>(found)
+    })?;
+    found.sort_by_key(|candidate| candidate.chip);
+    Ok(found)
+}
+
+fn next(jobs: &Mutex<Receiver<Chip>>) -> Option<Chip> {
+    jobs.lock().expect("no worker panics while it waits").recv().ok()
+}
+
+/// Moves a box from the chip to the raster; nothing when another chip owns its centre.
+fn owned(found: PixelBox, chip: &Chip, size: [usize; 2]) -> Option<Candidate> {
+    let Window { x, y, width, height } = chip.place.window;
+    let (across, down) = (width as f64 / chip.pixels.width as f64, height as f64 / chip.pixels.height as f64);
+    let (x, y) = (x as f64, y as f64);
+    let ends = |at: f64, border: f64, raster_goes_on: bool| raster_goes_on && (at - border).abs() <= BORDER_PX;
+    let cut = ends(found.left, 0.0, x > 0.0)
+        || ends(found.top, 0.0, y > 0.0)
+        || ends(found.right, chip.pixels.width as f64, x + (width as f64) < size[0] as f64)
+        || ends(found.bottom, chip.pixels.height as f64, y + (height as f64) < size[1] as f64);
+    let on_raster = PixelBox {
+        left: (x + found.left * across).min(size[0] as f64),
+        right: (x + found.right * across).min(size[0] as f64),
+        top: (y + found.top * down).min(size[1] as f64),
+        bottom: (y + found.bottom * down).min(size[1] as f64),
+        ..found
+    };
+    let is_ours = on_raster.area() > 0.0 && chip.place.owns(on_raster.center());
+    is_ours.then_some(Candidate { found: on_raster, chip: chip.place.index, cut })
+}

@@ -1,0 +1,134 @@
+//! Runs TorchScript models with libtorch, through `tch`.
+//!
+//! Each forward pass uses one thread, and the caller runs several passes side by side. Chips are independent, so
+//! nothing is lost, and OpenMP's teams of threads never form: on a machine with other work they wait for each
+//! other by spinning, and a chip that needs 0.2 s took 26 s.
+
+use std::{cell::Cell, io::Cursor};
+
+use tch::{CModule, IValue, Kind, TchError, Tensor};
+
+use super::{Chip, Detector, Error, ModelSpec, PixelBox, Result, archive::read_spec, decode, nms};
+use crate::raster::Rgb8;
+
+/// IoU above which two boxes of a class on one chip are one thing.
+const IOU: f64 = 0.5;
+
+/// A model that was loaded, tried once and found to have the layout of a YOLOv8 detector.
+pub struct TorchDetector {
+    name: String,
+    spec: ModelSpec,
+    module: CModule,
+}
+
+impl TorchDetector {
+    /// Loads the archive and runs the model on one grey chip, to see what it gives.
+    ///
+    /// # Errors
+    /// Those of [`read_spec`]; [`Error::Torch`] when libtorch cannot load or run it; [`Error::Layout`] when its
+    /// output is not `[1, 4 + classes, n]` with confidences in [0, 1].
+    pub fn load(archive: &[u8], name: &str) -> Result<Self> {
+        let spec = read_spec(archive, name)?;
+        use_one_thread();
+        let mut module = CModule::load_data(&mut Cursor::new(archive)).map_err(fault("load", name))?;
+        module.f_set_eval().map_err(fault("load", name))?;
+        let detector = Self { name: name.to_owned(), spec, module };
+        let [width, height] = detector.spec.image_size;
+        let grey = Rgb8 { width, height, data: vec![114; width * height * 3] };
+        let output = detector.forward(&grey)?;
+        let n = output.len() / detector.rows();
+        if output[4 * n..].iter().any(|confidence| !(0.0..=1.0).contains(confidence)) {
+            return Err(detector.wrong_layout("a tensor whose confidences leave [0, 1]; export it with the sigmoid inside"));
+        }
+        Ok(detector)
+    }
+
+    /// Returns the numbers of the output tensor, `rows × n`, row-major.
+    fn forward(&self, picture: &Rgb8) -> Result<Vec<f32>> {
+        let _guard = tch::no_grad_guard();
+        let run = || {
+            let size = [picture.height as i64, picture.width as i64, 3];
+            let input = Tensor::f_from_data_size(&picture.data, &size, Kind::Uint8)?
+                .f_permute([2, 0, 1])?
+                .f_to_kind(Kind::Float)?
+                .f_div_scalar(255.0)?
+                .f_unsqueeze(0)?
+                .f_contiguous()?;
+            self.module.forward_is(&[IValue::Tensor(input)])
+        };
+        let output = run().map_err(fault("run", &self.name))?;
+        let IValue::Tensor(output) = output else { return Err(self.wrong_layout(&describe(&output))) };
+        match output.size().as_slice() {
+            [1, rows, n] if *rows == self.rows() as i64 && *n > 0 => {}
+            shape => return Err(self.wrong_layout(&format!("a tensor of the shape {shape:?}"))),
+        }
+        let copy = || {
+            let output = output.f_to_kind(Kind::Float)?.f_contiguous()?;
+            let mut numbers = vec![0.0_f32; output.numel()];
+            output.f_copy_data(&mut numbers, output.numel())?;
+            Ok(numbers)
+        };
+        copy().map_err(fault("read the output of", &self.name))
+    }
+
+    fn rows(&self) -> usize {
+        4 + self.spec.names.len()
+    }
+
+    fn wrong_layout(&self, found: &str) -> Error {
+        Error::Layout { model: self.name.clone(), found: found.to_owned(), classes: self.spec.names.len() }
+    }
+}
+
+impl Detector for TorchDetector {
+    fn spec(&self) -> &ModelSpec {
+        &self.spec
+    }
+
+    fn detect(&self, chips: &[Chip], confidence: f64) -> Result<Vec<Vec<PixelBox>>> {
+        use_one_thread();
+        // One at a time: on a CPU a batch is no faster, and takes as much memory as it is long.
+        let boxes = |chip: &Chip| -> Result<_> {
+            let output = self.forward(&chip.pixels)?;
+            let size = [chip.pixels.width, chip.pixels.height];
+            Ok(nms::suppress(decode(&output, self.spec.names.len(), size, confidence), IOU))
+        };
+        chips.iter().map(boxes).collect()
+    }
+}
+
+/// Keeps libtorch from spreading one operation over threads; asked for in every thread, because OpenMP
+/// remembers the number for each thread on its own.
+pub(super) fn use_one_thread() {
+    thread_local!(static DONE: Cell<bool> = const { Cell::new(false) });
+    if !DONE.replace(true) {
+        tch::set_num_threads(1);
+    }
+}
+
+/// Turns libtorch's complaint into one line: the interpreter puts the reason last, everything else first.
+pub(super) fn fault(operation: &'static str, model: &str) -> impl Fn(TchError) -> Error {
+    let model = model.to_owned();
+    move |error| {
+        let text = match error {
+            TchError::Torch(text) => text,
+            other => other.to_string(),
+        };
+        let raised = text.lines().rfind(|line| line.contains("Error: "));
+        let reason = raised.or_else(|| text.lines().next()).unwrap_or_default().trim().to_owned();
+        Error::Torch { operation, model: model.clone(), reason }
+    }
+}
+
+fn describe(value: &IValue) -> String {
+    match value {
+        IValue::Tuple(parts) => {
+            let shapes: Vec<_> = parts
+                .iter()
+                .map(|part| if let IValue::Tensor(t) = part { format!("{:?}", t.size()) } else { "no tensor".to_owned() })
+                .collect();
+            format!("a tuple of the shapes {}", shapes.join(" and "))
+        }
+        _ => "no tensor".to_owned(),
+    }
+}

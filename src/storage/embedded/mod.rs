@@ -1,0 +1,1 @@
+//! A small S3 store with versions, for one machine that has none.
