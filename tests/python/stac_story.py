@@ -115,10 +115,18 @@ class Story:
             thing.validate()
         # Whatever pystac raises (it has no common class of error), it did not call the thing valid.
         except Exception as error:
-            cause = error.__cause__
-            place = ".".join(map(str, getattr(cause, "absolute_path", ())))
-            said = f"{str(error).splitlines()[0]}: {place}: {cause.message}" if hasattr(cause, "message") else str(error)
-            self.complain(f"{what}: {said[:600]}")
+            self.complain(f"{what}: {reason(error)[:600]}")
+
+
+def reason(error):
+    """The first line of an error of pystac, and the innermost place that its schema complains about."""
+    first = (str(error).splitlines() or [type(error).__name__])[0]
+    cause = error.__cause__
+    while getattr(cause, "context", None):
+        cause = max(cause.context, key=lambda inner: len(inner.absolute_path))
+    if not hasattr(cause, "absolute_path"):
+        return first
+    return f"{cause.message[:200]} at {'.'.join(map(str, cause.absolute_path)) or 'the top'} ({first})"
 
 
 def meets(a, b):
