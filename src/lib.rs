@@ -17,14 +17,14 @@ pub mod photogrammetry;
 #[cfg(feature = "gdal")]
 pub mod simulation;
 
-pub mod database;
-pub mod storage;
+//X pub mod database;
+//X pub mod storage;
 
-#[cfg(feature = "gdal")]
-pub mod pipeline;
+//X #[cfg(feature = "gdal")]
+//X pub mod pipeline;
 
-pub mod api;
+//X pub mod api;
 
-pub mod config;
+//X pub mod config;
 
-pub mod commands;
+//X pub mod commands;

@@ -12,6 +12,7 @@ mod chips;
 mod decode;
 mod detector;
 mod error;
+mod evaluate;
 mod font;
 mod geojson;
 mod georeference;
@@ -20,7 +21,6 @@ mod own_model;
 mod scan;
 #[cfg(feature = "torch")]
 mod torch;
-#[cfg(feature = "torch")]
 pub mod training;
 
 pub use annotate::annotate;
@@ -29,6 +29,7 @@ pub use chips::{Chip, ChipPlace, grid};
 pub use decode::decode;
 pub use detector::{DEFAULT_CONFIDENCE, Detector, ModelSpec, PixelBox};
 pub use error::Error;
+pub use evaluate::{Evaluation, Truth, evaluate};
 pub use geojson::{finding_id, lonlat_ring, write_geojson};
 pub use georeference::ring;
 pub use nms::{Candidate, merge, suppress};

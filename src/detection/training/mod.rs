@@ -1,29 +1,18 @@
 //! Teaches a small detector what to look for, from pictures in which everything is known.
 //!
 //! The network has the output layout of YOLOv8 and nothing else of it: a few plain convolutions, boxes as
-//! distances to four sides, cells assigned to boxes by place. Scenes come from the caller, each sample is a
+//! distances to four sides, cells assigned to boxes by place. Scenes come from the caller; each sample is a
 //! piece of one, turned, scaled and worn as stitching wears pictures.
 //!
 //! Promise: the same scenes and options give the same weights on the same kind of processor. Torch runs on one
 //! thread, because sums over several would depend on their order; a second one prepares the samples.
 
-mod assign;
-mod export;
-mod loss;
-mod network;
-mod samples;
-mod wear;
+#[cfg(feature = "torch")]
+mod learn;
 
-use std::{sync::mpsc::sync_channel, thread};
-
-use rand::{RngExt as _, SeedableRng as _};
-use rand_pcg::Pcg64Mcg;
-use rayon::prelude::*;
-use serde_json::{Value, json};
-use tch::{Device, Kind, Tensor, nn, nn::OptimizerConfig as _};
-
-use self::{assign::Targets, network::Network, samples::Sample};
-use super::{Result, torch};
+#[cfg(not(feature = "torch"))]
+use super::Error;
+use super::Result;
 use crate::raster::Rgb8;
 
 /// A picture at the model's GSD in which every object is known.
@@ -47,6 +36,7 @@ pub struct Known {
 pub struct Options {
     pub name: String,
     pub version: String,
+    /// Class names.
     pub names: Vec<String>,
     /// GSD of the scenes.
     pub gsd_m: f64,
@@ -68,101 +58,24 @@ pub struct Progress {
     pub loss: f64,
 }
 
-/// Side of a training sample in pixels: large enough for the largest object with its surroundings.
-const SAMPLE_SIDE: usize = 256;
-/// Samples a step. Larger batches train no better for their time on a processor.
-const BATCH: usize = 16;
-const LEARNING_RATE: f64 = 2.5e-3;
-const WEIGHT_DECAY: f64 = 0.02;
-/// Steps over which the learning rate rises, so that the first, random gradients do no harm.
-const WARM_UP: usize = 40;
-const MAX_GRADIENT: f64 = 10.0;
-
 /// Trains a detector and returns its TorchScript archive.
 ///
 /// `progress` is called after each step. Memory: the scenes, and about 1 GB.
 ///
 /// # Errors
 /// [`Error::Torch`](super::Error::Torch) when libtorch fails, [`Error::Write`](super::Error::Write) when the
-/// archive cannot be written to the temporary folder.
+/// archive cannot be written to the temporary folder, and [`Error::WithoutTorch`](super::Error::WithoutTorch)
+/// in a build without libtorch.
 ///
 /// # Panics
 /// Without scenes, or when a class is not among the names.
 pub fn train(scenes: &[Scene], options: &Options, progress: &mut dyn FnMut(Progress)) -> Result<Vec<u8>> {
     assert!(!scenes.is_empty(), "there is something to learn from");
-    torch::use_one_thread();
-    tch::manual_seed(options.seed as i64);
-    let variables = nn::VarStore::new(Device::Cpu);
-    let network = Network::new(&variables.root(), options.names.len());
-    let fault = |error| torch::fault("train", &options.name)(error);
-    let mut optimizer = nn::AdamW { wd: WEIGHT_DECAY, ..nn::AdamW::default() }.build(&variables, 1e-3).map_err(fault)?;
-    let (queue, batches) = sync_channel(2);
-    thread::scope(|scope| {
-        scope.spawn(move || {
-            for step in 0..options.steps {
-                if queue.send(batch(scenes, options.seed, step)).is_err() {
-                    break;
-                }
-            }
-        });
-        let mut smooth = None;
-        for (step, batch) in batches.iter().enumerate() {
-            optimizer.set_lr(LEARNING_RATE * schedule(step, options.steps));
-            let output = network.forward(&pictures(&batch), true);
-            let targets = Targets::of(batch.iter().map(|sample| sample.boxes.as_slice()), SAMPLE_SIDE);
-            let loss = loss::loss(&output, &targets);
-            optimizer.backward_step_clip_norm(&loss, MAX_GRADIENT);
-            let loss = loss.double_value(&[]);
-            let smoothed = smooth.map_or(loss, |before: f64| before * 0.95 + loss * 0.05);
-            smooth = Some(smoothed);
-            progress(Progress { step: step + 1, steps: options.steps, loss: smoothed });
-        }
-    });
-    export::export(&network, options, &description(options))
-}
-
-/// Half a cosine from 1 to 0, after a straight rise.
-fn schedule(step: usize, steps: usize) -> f64 {
-    let rise = ((step + 1) as f64 / WARM_UP as f64).min(1.0);
-    rise * (0.5 + 0.5 * (std::f64::consts::PI * step as f64 / steps as f64).cos())
-}
-
-/// Makes the samples of one step; each depends on the seed and its number alone.
-fn batch(scenes: &[Scene], seed: u64, step: usize) -> Vec<Sample> {
-    let sample = |number: usize| {
-        let number = (step * BATCH + number) as u64;
-        let mut rng = Pcg64Mcg::seed_from_u64(seed ^ number.wrapping_mul(0x9E37_79B9_7F4A_7C15));
-        let scene = &scenes[rng.random_range(0..scenes.len())];
-        Sample::of(scene, SAMPLE_SIDE, &mut rng)
+    #[cfg(feature = "torch")]
+    return learn::train(scenes, options, progress);
+    #[cfg(not(feature = "torch"))]
+    return {
+        let _ = progress;
+        Err(Error::WithoutTorch { model: options.name.clone() })
     };
-    (0..BATCH).into_par_iter().map(sample).collect()
-}
-
-/// Stacks the samples to `[batch, 3, side, side]`, 0-1.
-fn pictures(batch: &[Sample]) -> Tensor {
-    let bytes: Vec<u8> = batch.iter().flat_map(|sample| sample.picture.data.iter().copied()).collect();
-    let side = SAMPLE_SIDE as i64;
-    let stacked = Tensor::from_data_size(&bytes, &[batch.len() as i64, side, side, 3], Kind::Uint8);
-    stacked.permute([0, 3, 1, 2]).to_kind(Kind::Float).contiguous() / 255.0
-}
-
-/// What the archive says about the model, in the words of Ultralytics' exporter plus polder's own two.
-fn description(options: &Options) -> Value {
-    let names: serde_json::Map<String, Value> =
-        options.names.iter().enumerate().map(|(i, name)| (i.to_string(), json!(name))).collect();
-    json!({
-        "description": format!("polder {} detector", options.name),
-        "author": "the polder project",
-        "version": options.version,
-        "license": options.license,
-        "task": "detect",
-        "stride": network::STRIDE,
-        "batch": 1,
-        "channels": 3,
-        "imgsz": [options.image_size, options.image_size],
-        "names": names,
-        "args": { "dynamic": true, "nms": false, "half": false },
-        "gsd_m": options.gsd_m,
-        "confidence": options.confidence,
-    })
 }

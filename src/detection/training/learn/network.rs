@@ -175,7 +175,7 @@ impl Head {
     }
 
     fn fused(&self) -> Self {
-        Self { conv: self.conv.fused(), out: self.out.each_ref().map(Tensor::shallow_clone) }
+        Self { conv: self.conv.fused(), out: self.out.each_ref().map(Tensor::detach) }
     }
 }
 

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use tch::{CModule, Device, Kind, Tensor};
 
-use super::{Options, network::Network};
+use super::{super::Options, network::Network};
 use crate::detection::{Result, add_config, torch};
 
 /// Traces the network and returns the archive with its description.

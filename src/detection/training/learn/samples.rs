@@ -3,7 +3,11 @@
 use rand::RngExt as _;
 use rand_pcg::Pcg64Mcg;
 
-use super::{Known, Scene, assign::Wanted, wear};
+use super::{
+    super::{Known, Scene},
+    assign::Wanted,
+    wear,
+};
 use crate::raster::Rgb8;
 
 /// What networks see where there is no picture; the same as under a chip.
