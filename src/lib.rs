@@ -17,14 +17,14 @@ pub mod photogrammetry;
 #[cfg(feature = "gdal")]
 pub mod simulation;
 
-//X pub mod database;
-//X pub mod storage;
+pub mod database;
+pub mod storage;
 
-//X #[cfg(feature = "gdal")]
-//X pub mod pipeline;
+#[cfg(feature = "gdal")]
+pub mod pipeline;
 
-//X pub mod api;
+pub mod api;
 
-//X pub mod config;
+pub mod config;
 
-//X pub mod commands;
+pub mod commands;

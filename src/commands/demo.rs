@@ -155,8 +155,8 @@ impl Demo<'_> {
     fn own_photos(&mut self, photos: &Path, args: &Args) -> anyhow::Result<()> {
         let flight = args.flight.clone().map_or_else(|| Flight::new("flight-1"), Ok)?;
         let place = place(&args.project, &flight);
-        let uploaded = self.step("upload", &[&words(&["upload"]), &[photos.into()], &place[..]].concat())?;
-        let done = self.step("stitch and detect", &[&words(&["run"]), &place[..]].concat())?;
+        let uploaded = self.step("upload", &line(&[&words(&["upload"]), &[photos.into()], &place]))?;
+        let done = self.step("stitch and detect", &line(&[&words(&["run"]), &place]))?;
         self.say(format!(
             "\n{} photos registered, {} rejected; found: {}",
             number(&uploaded["registered"]) + number(&uploaded["unchanged"]),
@@ -172,12 +172,12 @@ impl Demo<'_> {
         let flight = args.flight.clone().map_or_else(|| Flight::new(named.clone()), Ok)?;
         let folder = self.data.join("demo").join(&named);
         let simulate = words(&["simulate", "--seed", &args.seed.to_string(), "--gps", &args.gps, "--out"]);
-        self.step("simulate the flight", &[&simulate[..], &[folder.clone().into()]].concat())?;
+        self.step("simulate the flight", &line(&[&simulate, &[folder.clone().into()]]))?;
         let place = place(&args.project, &flight);
         let images = folder.join("images");
-        self.step("upload", &[&words(&["upload"]), &[images.into()], &place[..]].concat())?;
-        let by_gps = self.step("stitch and detect", &[&words(&["run"]), &place[..]].concat())?;
-        let control = [&words(&["run"]), &place[..], &words(&["--gcp"]), &[folder.join("gcp_list.txt").into()]].concat();
+        self.step("upload", &line(&[&words(&["upload"]), &[images.into()], &place]))?;
+        let by_gps = self.step("stitch and detect", &line(&[&words(&["run"]), &place]))?;
+        let control = line(&[&words(&["run"]), &place, &words(&["--gcp"]), &[folder.join("gcp_list.txt").into()]]);
         let by_control = self.step("stitch and detect, with control points", &control)?;
 
         self.say("");
@@ -315,6 +315,10 @@ fn listen_for_stop() {
 
 fn words(words: &[&str]) -> Vec<OsString> {
     words.iter().map(OsString::from).collect()
+}
+
+fn line(parts: &[&[OsString]]) -> Vec<OsString> {
+    parts.concat()
 }
 
 fn place(project: &Project, flight: &Flight) -> Vec<OsString> {

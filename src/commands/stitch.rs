@@ -125,17 +125,11 @@ fn stitch_files(folder: PathBuf, out: PathBuf, args: &Args, session: &Session) -
     if photos.is_empty() {
         return Err(pipeline::Error::NoPhotos(folder).into());
     }
-    let mut options = photogrammetry::Options::new(out.clone());
-    options.dsm.clone_from(&args.dsm);
-    options.crs = args.options.crs;
-    options.gsd_m = args.options.gsd;
-    if let Some(path) = &args.options.gcp {
-        options.gcps = photogrammetry::read_gcp_list(path)?;
-    }
+    let StitchArgs { gcp, crs, gsd } = args.options.clone();
+    let gcps = gcp.as_deref().map(photogrammetry::read_gcp_list).transpose()?.unwrap_or_default();
+    let options = photogrammetry::Options { out: out.clone(), dsm: args.dsm.clone(), crs, gsd_m: gsd, gcps };
     let stages = Stages::new(session.output);
-    let observer = |p: photogrammetry::Progress| {
-        stages.show(&Progress { stage: p.stage.to_string(), done: p.done as u64, total: p.total as u64 });
-    };
+    let observer = |p: photogrammetry::Progress| stages.show(&Progress::share(p.stage, p.done));
     let report = photogrammetry::stitch(&photos, &options, &observer)?;
     drop(stages);
     let report = serde_json::to_value(&report)?;

@@ -54,5 +54,12 @@ pub struct Progress {
     pub total: u64,
 }
 
+impl Progress {
+    /// Makes it from a share done, 0 to 1.
+    pub fn share(stage: &str, done: f64) -> Self {
+        Self { stage: stage.to_owned(), done: (done * 1000.0) as u64, total: 1000 }
+    }
+}
+
 /// Is told how far a step is.
 pub type Observer<'a> = &'a (dyn Fn(Progress) + Send + Sync);

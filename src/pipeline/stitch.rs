@@ -155,13 +155,9 @@ async fn compute(
     work: &Path,
     observer: Observer<'_>,
 ) -> Result<Report> {
-    let mut options = photogrammetry::Options::new(work.join("ortho.tif"));
-    options.dsm = Some(work.join("dsm.tif"));
-    options.crs = request.crs;
-    options.gsd_m = request.gsd_m;
-    if let Some(path) = &request.gcp_list {
-        options.gcps = photogrammetry::read_gcp_list(path)?;
-    }
+    let gcps = request.gcp_list.as_deref().map(photogrammetry::read_gcp_list).transpose()?.unwrap_or_default();
+    let (out, dsm) = (work.join("ortho.tif"), Some(work.join("dsm.tif")));
+    let options = photogrammetry::Options { out, dsm, crs: request.crs, gsd_m: request.gsd_m, gcps };
     // The engine computes for minutes on its own threads; its progress comes back over a channel.
     let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
     let work = tokio::task::spawn_blocking(move || {
@@ -171,7 +167,7 @@ async fn compute(
         photogrammetry::stitch(&inputs, &options, &report)
     });
     while let Some(progress) = receiver.recv().await {
-        observer(Progress { stage: progress.stage.to_string(), done: progress.done as u64, total: progress.total as u64 });
+        observer(Progress::share(progress.stage, progress.done));
     }
     Ok(work.await??)
 }
