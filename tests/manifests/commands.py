@@ -31,8 +31,8 @@ def problems(manifests, binary):
                 run = subprocess.run([binary, subcommand, "--help"], capture_output=True, text=True, timeout=60)
                 helps[subcommand] = run.stdout if run.returncode == 0 else None
             if helps[subcommand] is None:
-                yield file, f"{where}: polder has no command {subcommand}"
+                yield file, f"{where}: {binary} has no command {subcommand} (is it built from this source?)"
                 continue
             for flag in (match.group() for word in words if (match := re.match(r"--[a-z0-9-]+", word))):
                 if not re.search(rf"(?<![\w-]){flag}(?![\w-])", helps[subcommand]):
-                    yield file, f"{where}: polder {subcommand} has no flag {flag}"
+                    yield file, f"{where}: {binary} {subcommand} has no flag {flag} (is it built from this source?)"
