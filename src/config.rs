@@ -11,8 +11,6 @@ use std::{
 
 use clap::{Args, CommandFactory};
 
-use crate::storage::{Buckets, Secret, Settings as StorageSettings};
-
 /// Why the settings cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -70,16 +68,6 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Returns the names of the four buckets.
-    pub fn buckets(&self) -> Buckets {
-        Buckets {
-            raw: self.bucket_raw.clone(),
-            ortho: self.bucket_ortho.clone(),
-            results: self.bucket_results.clone(),
-            models: self.bucket_models.clone(),
-        }
-    }
-
     /// Returns the data folder: the given one, else the user's own.
     pub fn data_folder(&self) -> PathBuf {
         self.data.clone().unwrap_or_else(|| {
@@ -92,21 +80,23 @@ impl Settings {
     pub fn endpoint(&self) -> Option<String> {
         self.s3_endpoint.clone().or_else(|| variable("AWS_ENDPOINT_URL_S3")).or_else(|| variable("AWS_ENDPOINT_URL"))
     }
+}
 
-    /// Returns how to reach an S3 that was configured, or nothing when no keys for one are in the environment.
-    pub fn configured_storage(&self) -> Option<StorageSettings> {
-        let access_key_id = variable("AWS_ACCESS_KEY_ID")?;
-        Some(StorageSettings {
-            endpoint: self.endpoint(),
-            public_endpoint: self.s3_public_endpoint.clone(),
-            region: self.s3_region.clone(),
-            access_key_id: Some(access_key_id),
-            secret_access_key: variable("AWS_SECRET_ACCESS_KEY").map(Secret::new),
-            session_token: variable("AWS_SESSION_TOKEN").map(Secret::new),
-            path_style: !self.s3_virtual_host,
-            buckets: self.buckets(),
-        })
-    }
+/// The keys of an S3 that the environment holds, as the AWS tools name them.
+#[derive(Clone)]
+pub struct Keys {
+    pub access_key_id: String,
+    pub secret_access_key: Option<String>,
+    pub session_token: Option<String>,
+}
+
+/// Returns the S3 keys in the environment, if there are any.
+pub fn keys() -> Option<Keys> {
+    Some(Keys {
+        access_key_id: variable("AWS_ACCESS_KEY_ID")?,
+        secret_access_key: variable("AWS_SECRET_ACCESS_KEY"),
+        session_token: variable("AWS_SESSION_TOKEN"),
+    })
 }
 
 /// Returns where steps keep files while they work: `$XDG_CACHE_HOME/polder/work`.

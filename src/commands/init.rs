@@ -12,7 +12,7 @@ pub(super) struct Args {}
 
 pub(super) async fn run(_: Args, session: &Session) -> anyhow::Result<Outcome> {
     // The buckets do not need the database, so a missing one is no reason to fail.
-    let storage = match session.settings.configured_storage() {
+    let storage = match target::configured_storage(&session.settings) {
         Some(storage) if session.settings.data.is_none() => storage,
         _ => target::locate(&session.settings, Role::Admin)?.1,
     };

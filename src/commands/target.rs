@@ -15,9 +15,9 @@ use serde::{Deserialize, Serialize};
 use super::Session;
 use crate::{
     catalog::{Role, StorageScheme},
-    config::Settings,
+    config::{self, Settings},
     database::Database,
-    storage::{Secret, Settings as StorageSettings, Storage},
+    storage::{Buckets, Secret, Settings as StorageSettings, Storage},
 };
 
 /// What a running `polder up` tells the commands beside it, in `DIR/up.json`.
@@ -70,11 +70,36 @@ pub(super) fn scheme_of(storage: &StorageSettings) -> StorageScheme {
     }
 }
 
+/// Returns the names of the four buckets.
+pub(super) fn buckets(settings: &Settings) -> Buckets {
+    Buckets {
+        raw: settings.bucket_raw.clone(),
+        ortho: settings.bucket_ortho.clone(),
+        results: settings.bucket_results.clone(),
+        models: settings.bucket_models.clone(),
+    }
+}
+
+/// Returns how to reach an S3 that was configured, or nothing when no keys for one are in the environment.
+pub(super) fn configured_storage(settings: &Settings) -> Option<StorageSettings> {
+    let keys = config::keys()?;
+    Some(StorageSettings {
+        endpoint: settings.endpoint(),
+        public_endpoint: settings.s3_public_endpoint.clone(),
+        region: settings.s3_region.clone(),
+        access_key_id: Some(keys.access_key_id),
+        secret_access_key: keys.secret_access_key.map(Secret::new),
+        session_token: keys.session_token.map(Secret::new),
+        path_style: !settings.s3_virtual_host,
+        buckets: buckets(settings),
+    })
+}
+
 /// Returns the database's URL, the storage settings and the API's URL.
 pub(super) fn locate(settings: &Settings, role: Role) -> anyhow::Result<(String, StorageSettings, Option<String>)> {
     let data = settings.data_folder();
     let running = Running::find(&data);
-    let configured = settings.configured_storage();
+    let configured = configured_storage(settings);
     // A data folder that was asked for by name wins over keys that happen to be in the environment.
     if let (Some(running), true) = (&running, settings.data.is_some() || configured.is_none()) {
         let storage = storage_of(running, &data, settings, role)?;
@@ -117,7 +142,7 @@ fn storage_of(running: &Running, data: &Path, settings: &Settings, role: Role) -
         secret_access_key: Some(Secret::new(key("AWS_SECRET_ACCESS_KEY")?)),
         session_token: None,
         path_style: true,
-        buckets: settings.buckets(),
+        buckets: buckets(settings),
     })
 }
 

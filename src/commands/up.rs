@@ -18,7 +18,7 @@ use tokio::{net::TcpListener, sync::watch};
 
 use super::{
     Outcome, Session,
-    target::{Running, keys_file, read_env_file, scheme_of},
+    target::{Running, buckets, configured_storage, keys_file, read_env_file},
 };
 use crate::{
     api,
@@ -92,7 +92,7 @@ async fn serve(
         let store = Store::open(StoreOptions {
             folder: data.join("objects"),
             credentials: embedded_credentials(data, &endpoint)?,
-            buckets: session.settings.buckets(),
+            buckets: buckets(&session.settings),
         })
         .await
         .context("cannot open the object store")?;
@@ -102,7 +102,7 @@ async fn serve(
         settings
     } else {
         let missing = "an S3 endpoint is given but no keys: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY";
-        let settings = session.settings.configured_storage().context(missing)?;
+        let settings = configured_storage(&session.settings).context(missing)?;
         (settings.clone(), settings)
     };
     make_buckets(&admin, session).await?;
@@ -287,7 +287,7 @@ fn embedded_settings(session: &Session, data: &Path, endpoint: &str, role: Role)
         secret_access_key: keys.get("AWS_SECRET_ACCESS_KEY").cloned().map(Secret::new),
         session_token: None,
         path_style: true,
-        buckets: session.settings.buckets(),
+        buckets: buckets(&session.settings),
     })
 }
 
