@@ -27,17 +27,22 @@ pub fn collection(layer: Layer, coverage: &Coverage) -> Collection {
     collection.keywords = Some(words.keywords.iter().map(|&word| word.to_owned()).collect());
     // QGIS drops a collection without a licence; the photos' owner decides, so `other` it is.
     collection.license = "other".to_owned();
-    collection.extent = Extent {
-        spatial: SpatialExtent { bbox: vec![coverage.bbox.map_or_else(world, |b| Bbox::TwoDimensional(b.to_array()))] },
-        temporal: TemporalExtent { interval: vec![[coverage.first, coverage.last]] },
-        ..Extent::default()
-    };
+    collection.extent = extent(coverage);
     collection.item_assets = words
         .assets
         .iter()
         .map(|&(key, title, media_type, role)| (key.to_owned(), item_asset(title, media_type, role)))
         .collect();
     collection
+}
+
+/// Writes what is covered as a STAC extent.
+pub fn extent(coverage: &Coverage) -> Extent {
+    Extent {
+        spatial: SpatialExtent { bbox: vec![coverage.bbox.map_or_else(world, |b| Bbox::TwoDimensional(b.to_array()))] },
+        temporal: TemporalExtent { interval: vec![[coverage.first, coverage.last]] },
+        ..Extent::default()
+    }
 }
 
 const fn world() -> Bbox {

@@ -27,7 +27,7 @@ mod time;
 mod url;
 
 pub use check::{check_geojson, refuse_nul};
-pub use collection::{Coverage, collection};
+pub use collection::{Coverage, collection, extent};
 pub use detection_run::DetectionRun;
 pub use error::{Error, Result};
 pub use item::{COG, GEOJSON, Grid, Moment, object_of, timestamp};

@@ -14,7 +14,7 @@
 //! Invariant: reading with [`Hrefs::Stored`] gives every member of the item as it was given, number by number; only
 //! `links` and `assets` move to the end, and links to the item's own place in a catalog are left out.
 
-use std::fmt::Write;
+use std::{fmt::Write, str::FromStr};
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, value::RawValue};
@@ -42,6 +42,19 @@ pub enum Hrefs {
     Https,
     /// The object itself, with polder's URL under `alternate.https`.
     S3,
+}
+
+impl FromStr for Hrefs {
+    type Err = Error;
+
+    /// Reads `https` or `s3`, the two that a reader may ask for.
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "https" => Ok(Self::Https),
+            "s3" => Ok(Self::S3),
+            _ => Err(Error::Name { what: "kind of href", value: text.to_owned(), rule: "it is one of https, s3" }),
+        }
+    }
 }
 
 /// The text of an item in three parts, with marks.

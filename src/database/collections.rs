@@ -4,7 +4,10 @@ use serde_json::{Map, Value};
 use sqlx::Row as _;
 
 use super::{Database, Error, Result};
-use crate::{catalog::Coverage, spatial::Bbox};
+use crate::{
+    catalog::{Coverage, Layer, collection},
+    spatial::Bbox,
+};
 
 /// A collection as it is kept, and what its items cover.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,6 +52,17 @@ impl Database {
         .execute(&self.pool)
         .await
         .map_err(Error::query("write a collection"))?;
+        Ok(())
+    }
+
+    /// Describes these layers as collections. Doing it again changes nothing.
+    ///
+    /// # Errors
+    /// [`Error::Query`].
+    pub async fn ensure_collections(&self, layers: impl IntoIterator<Item = Layer>) -> Result<()> {
+        for layer in layers {
+            self.upsert_collection(&collection(layer, &Coverage::default())).await?;
+        }
         Ok(())
     }
 

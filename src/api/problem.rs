@@ -1,0 +1,183 @@
+//! Errors as answers: `application/problem+json` (RFC 9457), with the `code` and `description` that STAC and OGC
+//! clients look for. The only place that knows which error has which status.
+
+use std::any::Any;
+
+use axum::{
+    http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header},
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+use tracing::error;
+use utoipa::ToSchema;
+
+use super::objects::ObjectError;
+use crate::{catalog, database};
+
+/// An error that the client may see.
+#[derive(Debug)]
+pub struct Problem {
+    status: StatusCode,
+    code: &'static str,
+    detail: String,
+    headers: HeaderMap,
+}
+
+/// The JSON of a problem.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(super) struct ProblemBody<'a> {
+    /// What kind of problem it is; `about:blank` means that the status says it.
+    r#type: &'a str,
+    title: &'a str,
+    status: u16,
+    /// What went wrong with this request, and what would be right.
+    detail: &'a str,
+    /// A name of the kind of problem that programs can rely on.
+    code: &'a str,
+    /// The same as `detail`, under the name that STAC and OGC give it.
+    description: &'a str,
+}
+
+impl Problem {
+    fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        Self { status, code, detail: detail.into(), headers: HeaderMap::new() }
+    }
+
+    fn with(mut self, name: header::HeaderName, value: impl TryInto<HeaderValue>) -> Self {
+        if let Ok(value) = value.try_into() {
+            self.headers.insert(name, value);
+        }
+        self
+    }
+
+    /// 400: the parameter `name` has a value that cannot be used; `rule` says what would be right.
+    pub fn parameter(name: &str, value: &str, rule: &str) -> Self {
+        // A polygon of a thousand places need not come back whole.
+        let mut shown: String = value.chars().take(100).collect();
+        if shown.len() < value.len() {
+            shown.push('…');
+        }
+        Self::new(StatusCode::BAD_REQUEST, "InvalidParameterValue", format!("parameter {name}: {rule}; got {shown:?}"))
+    }
+
+    /// 400 for all other faults of a request.
+    pub fn bad_request(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "BadRequest", detail)
+    }
+
+    /// 404: there is no `what` named `name`.
+    pub fn not_found(what: &str, name: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "NotFound", format!("there is no {what} {name:?}"))
+    }
+
+    /// 413.
+    pub fn too_large(largest: usize) -> Self {
+        let detail = format!("the body of a request may have {largest} bytes at most");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "PayloadTooLarge", detail)
+    }
+
+    /// 415.
+    pub fn not_json() -> Self {
+        let detail = "send the body as application/json, and say so in Content-Type";
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", detail)
+    }
+
+    /// 416: the object ends before the range starts.
+    pub fn no_such_range(size_bytes: u64) -> Self {
+        let detail = format!("the asset has {size_bytes} bytes");
+        Self::new(StatusCode::RANGE_NOT_SATISFIABLE, "RangeNotSatisfiable", detail)
+            .with(header::CONTENT_RANGE, format!("bytes */{size_bytes}"))
+    }
+
+    /// 401: who are you?
+    pub fn unauthorized(detail: &str) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "Unauthorized", detail)
+            .with(header::WWW_AUTHENTICATE, "Bearer realm=\"polder\"")
+    }
+
+    /// 403: your role is not enough.
+    pub fn forbidden(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "Forbidden", detail)
+    }
+
+    fn unavailable(what: &str) -> Self {
+        let detail = format!("{what} cannot be reached at present; try again");
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "Unavailable", detail).with(header::RETRY_AFTER, "5")
+    }
+
+    fn internal() -> Self {
+        let detail = "polder failed to answer; its log says why";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", detail)
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let body = ProblemBody {
+            r#type: "about:blank",
+            title: self.status.canonical_reason().unwrap_or("Error"),
+            status: self.status.as_u16(),
+            detail: &self.detail,
+            code: self.code,
+            description: &self.detail,
+        };
+        let json = serde_json::to_vec(&body).expect("a struct of strings is JSON");
+        (self.status, self.headers, [(header::CONTENT_TYPE, "application/problem+json")], json).into_response()
+    }
+}
+
+impl From<database::Error> for Problem {
+    fn from(error: database::Error) -> Self {
+        if let database::Error::PageKey(token) = &error {
+            return Self::parameter("token", token, "use the token of a `next` link");
+        }
+        if error.is_timeout() {
+            let detail =
+                "the question takes too long to answer; ask for less: a smaller bbox, a shorter time, a collection";
+            return Self::new(StatusCode::SERVICE_UNAVAILABLE, "Timeout", detail);
+        }
+        error!(error = %error, "the database could not answer: {error}");
+        if error.is_unavailable() { Self::unavailable("the database") } else { Self::internal() }
+    }
+}
+
+impl From<ObjectError> for Problem {
+    fn from(error: ObjectError) -> Self {
+        error!(error = %error, "an object could not be read: {error}");
+        match error {
+            ObjectError::Missing(_) => Self::new(
+                StatusCode::NOT_FOUND,
+                "NotFound",
+                "the catalog knows this asset but its object is gone from the store",
+            ),
+            ObjectError::Unavailable(_) => Self::unavailable("the object store"),
+            ObjectError::Failed(_) => Self::internal(),
+        }
+    }
+}
+
+impl From<catalog::Error> for Problem {
+    fn from(error: catalog::Error) -> Self {
+        Self::bad_request(error.to_string())
+    }
+}
+
+/// Answers a path that is none.
+pub(super) async fn no_such_path(uri: Uri) -> Problem {
+    Problem::not_found("path", uri.path())
+}
+
+/// Answers a method that a path does not have.
+pub(super) async fn no_such_method(method: Method, uri: Uri) -> Problem {
+    let detail = format!("{} has no method {method}", uri.path());
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", detail)
+}
+
+/// Answers when a handler panicked, which is a bug.
+pub(super) fn panicked(payload: Box<dyn Any + Send + 'static>) -> Response {
+    let message = payload.downcast_ref::<String>().map(String::as_str);
+    let message = message.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("no message");
+    error!("a request handler panicked: {message}");
+    Problem::internal().into_response()
+}
