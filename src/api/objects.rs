@@ -5,9 +5,12 @@
 use std::{io, time::Duration};
 
 use bytes::Bytes;
-use futures::{future::BoxFuture, stream::BoxStream};
+use futures::{StreamExt as _, TryStreamExt as _, future::BoxFuture, stream::BoxStream};
 
-use crate::catalog::ObjectRef;
+use crate::{
+    catalog::ObjectRef,
+    storage::{self, Storage},
+};
 
 /// The content of an object, or of a range of it.
 pub type ObjectBody = BoxStream<'static, io::Result<Bytes>>;
@@ -43,4 +46,51 @@ pub trait Objects: Send + Sync {
 
     /// Asks for a sign of life of each bucket.
     fn check(&self) -> BoxFuture<'_, Result<(), ObjectError>>;
+}
+
+impl Objects for Storage {
+    fn is_own_bucket(&self, bucket: &str) -> bool {
+        self.buckets().layer(bucket).is_some()
+    }
+
+    fn find<'a>(&'a self, object: &'a ObjectRef) -> BoxFuture<'a, Result<Option<ObjectRef>, ObjectError>> {
+        Box::pin(async {
+            let found = self.find_object(&object.bucket, &object.key, object.version_id.as_deref()).await;
+            found.map_err(ObjectError::from)
+        })
+    }
+
+    fn read<'a>(
+        &'a self,
+        object: &'a ObjectRef,
+        range: Option<(u64, u64)>,
+    ) -> BoxFuture<'a, Result<ObjectBody, ObjectError>> {
+        Box::pin(async move {
+            let range = range.map(|(first, last)| format!("bytes={first}-{last}"));
+            let version = object.version_id.as_deref();
+            let stream = self.read_object(&object.bucket, &object.key, version, range.as_deref()).await?;
+            Ok(stream.body.map_err(io::Error::other).boxed())
+        })
+    }
+
+    fn presign<'a>(&'a self, object: &'a ObjectRef, expires: Duration) -> BoxFuture<'a, Result<String, ObjectError>> {
+        Box::pin(async move {
+            let version = object.version_id.as_deref();
+            Ok(self.presign_get(&object.bucket, &object.key, version, expires).await?)
+        })
+    }
+
+    fn check(&self) -> BoxFuture<'_, Result<(), ObjectError>> {
+        Box::pin(async { Ok(self.check_buckets().await?) })
+    }
+}
+
+impl From<storage::Error> for ObjectError {
+    fn from(error: storage::Error) -> Self {
+        match error {
+            storage::Error::Missing { href, .. } => Self::Missing(href),
+            storage::Error::Unreachable { .. } => Self::Unavailable(error.to_string()),
+            other => Self::Failed(other.to_string()),
+        }
+    }
 }

@@ -58,7 +58,7 @@ pub(super) async fn run(args: Args, session: &Session) -> anyhow::Result<Outcome
     let listener = listener.with_context(|| format!("cannot listen on {}: choose another with --listen", args.listen))?;
     let database = Database::connect(&database_url).await.context("cannot reach the database")?;
     let settings = args.api.settings(&storage);
-    let state = api::AppState { database, storage: Storage::connect(&storage)?, settings };
+    let state = api::AppState::new(database, Storage::connect(&storage)?, settings);
     let url = format!("http://{}", listener.local_addr()?);
     session.output.event("ready", json!({ "url": url }));
     session.output.say(format!("polder serves {url}"));

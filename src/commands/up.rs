@@ -114,7 +114,7 @@ async fn serve(
         s3_endpoint: admin.endpoint.clone(),
         database_url: database_url.to_owned(),
     };
-    let state = api::AppState { database, storage: Storage::connect(&viewer)?, settings: args.api.settings(&viewer) };
+    let state = api::AppState::new(database, Storage::connect(&viewer)?, args.api.settings(&viewer));
     write_private(&Running::file(data), &serde_json::to_vec_pretty(&running)?)?;
     announce(session, data, &running);
     api::serve(listener, state, wait(stop)).await.context("the API stopped")?;
@@ -253,7 +253,7 @@ async fn make_admin_token(database: &Database, data: &Path) -> anyhow::Result<()
             token
         }
     };
-    database.ensure_token(&token, "first admin", Role::Admin).await.context("cannot keep the admin token")
+    database.ensure_token("first admin", Role::Admin, &token).await.context("cannot keep the admin token")
 }
 
 /// Reads the keys of all roles, making those that are missing; writes where the store listens now beside them.

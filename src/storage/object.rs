@@ -6,7 +6,7 @@ use futures::TryStreamExt as _;
 use sha2::{Digest as _, Sha256};
 
 use super::{Error, Result, Storage};
-use crate::catalog::ObjectRef;
+use crate::catalog::{Layer, ObjectRef};
 
 impl Storage {
     /// Returns when the store received a version of an object; nothing when the store does not say.
@@ -37,5 +37,18 @@ impl Storage {
             return Ok(bytes);
         }
         Err(Error::Corrupt { href: object.s3_href(), expected: object.sha256.clone(), found })
+    }
+
+    /// Asks each of the four buckets for a sign of life.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] when one is not there, and what the store answers.
+    pub async fn check_buckets(&self) -> Result<()> {
+        for layer in Layer::ALL {
+            let bucket = self.bucket(layer);
+            let head = self.client().head_bucket().bucket(bucket).send().await;
+            head.map_err(|error| self.call("look for", bucket, "").error(error))?;
+        }
+        Ok(())
     }
 }
