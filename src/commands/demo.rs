@@ -227,7 +227,7 @@ impl Demo<'_> {
             recall * 100.0,
             found.planted,
             wrong * 100.0,
-            found.found,
+            found.detections,
             mark(good)
         ));
     }
@@ -334,7 +334,7 @@ fn counted(counts: &Value) -> String {
 }
 
 fn shares(found: &DetectionScore, absolutely: bool) -> (f64, f64) {
-    if absolutely { (found.absolute_recall, found.absolute_false_share) } else { (found.recall, found.false_share) }
+    if absolutely { (found.recall_absolute, found.false_share_absolute) } else { (found.recall, found.false_share) }
 }
 
 /// Returns the address if it is free, else one of the same host with a port that is.
