@@ -19,8 +19,9 @@ use super::{
 
 /// A tie point whose widest two rays meet at less than this has no height, radians.
 const NARROWEST_ANGLE: f64 = 0.03;
-/// One sigma of the gimbal's angles, radians.
-const GIMBAL_SIGMA: f64 = 0.05;
+/// One sigma of the gimbal's tilt and of its heading, radians: a compass is off by degrees, and for all photos alike.
+const TILT_SIGMA: f64 = 0.05;
+const HEADING_SIGMA: f64 = 0.3;
 /// One sigma of a single photo's height over the ground, metres and share: barometers drift, take-off is not the mean ground.
 const HEIGHT_SIGMA_M: f64 = 1.0;
 const HEIGHT_SIGMA_SHARE: f64 = 0.025;
@@ -97,7 +98,7 @@ pub fn first_block(flight: &Flight, start: &Start) -> Block {
                 sigma_vertical_m: gps.sigma_vertical_m,
                 flight: (!gps.rtk).then_some(photo.sortie),
             }),
-            rotation: photo.attitude.map(|_| (rotation_of(attitude), GIMBAL_SIGMA)),
+            rotation: photo.attitude.map(|_| (rotation_of(attitude), Vector3::new(TILT_SIGMA, TILT_SIGMA, HEADING_SIGMA))),
             height_above_ground_m: photo
                 .relative_altitude_m
                 .filter(|_| start.heights_agree)

@@ -22,8 +22,6 @@ pub struct Grid {
     pub crs: Crs,
     pub transform: GeoTransform,
     pub size: [usize; 2],
-    /// Metres per pixel on the ground at nadir.
-    pub gsd_m: f64,
 }
 
 /// No side of an orthophoto is longer than this: photos placed wrongly would ask for terabytes.
@@ -122,7 +120,7 @@ impl Grid {
         if size[0] > LONGEST_SIDE || size[1] > LONGEST_SIDE {
             return Err(Error::TooLarge { width: size[0], height: size[1], gsd_m });
         }
-        Ok(Self { crs, transform: GeoTransform::north_up([west, north], step), size, gsd_m })
+        Ok(Self { crs, transform: GeoTransform::north_up([west, north], step), size })
     }
 
     /// East and north of the pixel centres of a window, on a lattice.

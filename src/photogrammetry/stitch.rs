@@ -16,7 +16,7 @@ use super::{
     mosaic::Mosaic,
     orthorectify::{Grid, native_gsd_m, union, views_of},
     pairs::choose_pairs,
-    photos::{Flight, Photo, PhotoInput, Rejected, median, sort_out, too_few},
+    photos::{Flight, Photo, PhotoInput, median, sort_out, too_few},
     report::{self, Report, StageReport, peak_memory_mb},
     start::estimate_start,
     surface::Surface,
@@ -389,6 +389,7 @@ impl Ground {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::photogrammetry::photos::Rejected;
 
     #[test]
     fn dropped_photos_leave_no_pair_behind() {

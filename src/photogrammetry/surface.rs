@@ -75,11 +75,6 @@ impl Surface {
         self.cell_m
     }
 
-    /// The middle height of the surface.
-    pub fn median_height(&self) -> f64 {
-        median(self.heights.iter().map(|&h| f64::from(h))).unwrap_or(0.0)
-    }
-
     fn sample_triangles(&mut self, points: &[Vector3<f64>]) -> Option<()> {
         let vertices = points.iter().map(|p| Vertex { position: Point2::new(p.x, p.y), height: p.z }).collect();
         let triangles = DelaunayTriangulation::<Vertex>::bulk_load(vertices).ok()?;

@@ -21,7 +21,7 @@ use nalgebra::{Matrix3, Vector2, Vector3};
 use super::camera::{Camera, Exterior, PARAMETERS};
 
 pub use residuals::reprojection;
-pub use solve::{Solver, Summary};
+pub use solve::Solver;
 pub use triangulate::triangulate;
 
 /// Everything that one adjustment changes.
@@ -49,8 +49,8 @@ pub struct AdjustedPhoto {
     pub exterior: Exterior,
     pub camera: usize,
     pub position: Option<PositionPrior>,
-    /// Rotation by the gimbal and one sigma in radians.
-    pub rotation: Option<(Matrix3<f64>, f64)>,
+    /// Rotation by the gimbal, and one sigma about the camera's x, y and z axes, radians.
+    pub rotation: Option<(Matrix3<f64>, Vector3<f64>)>,
     /// Height over the mean of the ground it sees and one sigma, metres.
     pub height_above_ground_m: Option<(f64, f64)>,
 }

@@ -182,7 +182,7 @@ fn add_priors(block: &Block, system: &mut NormalEquations) {
         if let Some((rotation, sigma)) = &photo.rotation {
             let off = rotation_log(&(photo.exterior.rotation * rotation.transpose()));
             for axis in 0..3 {
-                system.add_row(&[(at + axis, 1.0 / sigma)], off[axis] / sigma);
+                system.add_row(&[(at + axis, 1.0 / sigma[axis])], off[axis] / sigma[axis]);
             }
         }
         // Keeps a photo without any prior, and an unconstrained direction, from making the system singular.
@@ -238,7 +238,8 @@ fn prior_cost(block: &Block) -> f64 {
             cost += ((off.z + offset) / prior.sigma_vertical_m).powi(2);
         }
         if let Some((rotation, sigma)) = &photo.rotation {
-            cost += (rotation_log(&(photo.exterior.rotation * rotation.transpose())) / *sigma).norm_squared();
+            let off = rotation_log(&(photo.exterior.rotation * rotation.transpose()));
+            cost += off.component_div(sigma).norm_squared();
         }
     }
     for adjusted in &block.cameras {

@@ -8,7 +8,7 @@ use super::{detect::Extremum, pyramid::Gray};
 pub const DESCRIPTOR_LENGTH: usize = 128;
 /// The length of every descriptor as a vector. At 181 no sum of products passes 32 767, so that
 /// matching may add in 16 bits.
-pub const DESCRIPTOR_NORM: f32 = 181.0;
+const DESCRIPTOR_NORM: f32 = 181.0;
 
 const PLACES: usize = 4;
 const DIRECTIONS: usize = 8;
@@ -84,12 +84,14 @@ fn gradient_histogram(image: &Gray, extremum: &Extremum, angle: f32) -> [f32; SI
     let (cx, cy) = (extremum.x.round() as isize, extremum.y.round() as isize);
     let (sin, cos) = (angle.sin() / cell, angle.cos() / cell);
     let half = PLACES as f32 / 2.0;
+    // A hair inside the padding, so that rounding cannot step over it.
+    let edge = half + 0.499;
     for y in (cy - radius).max(1)..=(cy + radius).min(image.height as isize - 2) {
         let oy = y as f32 - extremum.y;
         for x in (cx - radius).max(1)..=(cx + radius).min(image.width as isize - 2) {
             let ox = x as f32 - extremum.x;
             let (u, v) = (cos * ox + sin * oy, cos * oy - sin * ox);
-            if u.abs() >= half + 0.5 || v.abs() >= half + 0.5 {
+            if u.abs() >= edge || v.abs() >= edge {
                 continue;
             }
             let (dx, dy) = gradient(image, x as usize, y as usize);

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::raster::Rgb8;
 
-pub use descriptor::{DESCRIPTOR_LENGTH, DESCRIPTOR_NORM};
+pub use descriptor::DESCRIPTOR_LENGTH;
 pub use pyramid::Gray;
 
 /// One point of a photo: where, how large, which way, and the colour around it.

@@ -144,7 +144,6 @@ macro_rules! dispatched {
         }
     };
 }
-pub(super) use dispatched;
 
 dispatched! {
     /// Blurs one padded row; `out` is as long as the row without its padding.
