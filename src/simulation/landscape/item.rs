@@ -111,6 +111,22 @@ impl Item {
         matches!(self.kind, Kind::House(_) | Kind::Tree(_))
     }
 
+    /// Returns what a tall thing is, and its edge in the item's frame, counter-clockwise; nothing for low things.
+    pub(crate) fn tall_ring(&self) -> Option<(&'static str, Vec<[f32; 2]>)> {
+        match &self.kind {
+            Kind::House(house) => {
+                let [l, w] = house.half;
+                Some(("house", vec![[-l, -w], [l, -w], [l, w], [-l, w]]))
+            }
+            Kind::Tree(tree) => {
+                let corner = |i: u8| (f32::from(i) / 16.0 * std::f32::consts::TAU).sin_cos();
+                let ring = (0..16).map(corner).map(|(sin, cos)| [cos * tree.reach(), sin * tree.reach()]);
+                Some(("tree", ring.collect()))
+            }
+            _ => None,
+        }
+    }
+
     /// Returns how far around its middle reeds and flowers are kept away, 0 for most.
     pub(crate) fn clearing(&self) -> f32 {
         match self.kind {

@@ -129,6 +129,14 @@ impl Landscape {
         &self.marks
     }
 
+    /// Returns houses and trees: what they are, their edges as open rings (east, north), and their heights.
+    pub(crate) fn scenery(&self) -> impl Iterator<Item = (&'static str, Vec<[f64; 2]>, f32)> {
+        self.items.iter().filter_map(|item| {
+            let (kind, ring) = item.tall_ring()?;
+            Some((kind, ring.into_iter().map(|q| item.world(q)).collect(), item.highest()))
+        })
+    }
+
     /// Returns the month of the flight, 1 to 12.
     pub(crate) fn month(&self) -> u32 {
         self.season.month
@@ -245,7 +253,7 @@ pub(crate) fn to_bytes(colour: season::Colour) -> [u8; 3] {
 mod tests {
     use super::*;
 
-    const SIZE: [f64; 2] = [65.0, 65.0];
+    const SIZE: [f64; 2] = [54.0, 71.0];
 
     #[test]
     fn the_same_seed_gives_the_same_land() {

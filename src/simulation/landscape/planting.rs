@@ -14,7 +14,7 @@ use crate::simulation::dice::Dice;
 
 /// Objects of one class on a landscape of [`USUAL_AREA`].
 const USUAL_COUNT: f64 = 12.0;
-const USUAL_AREA: f64 = 65.0 * 65.0;
+const USUAL_AREA: f64 = 54.0 * 71.0;
 /// Planted objects are at least this far apart, so that a finding within a metre belongs to one of them.
 const APART_M: f64 = 2.7;
 

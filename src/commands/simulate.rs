@@ -1,0 +1,84 @@
+//! `polder simulate`: a synthetic flight with the truth beside it.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::ValueEnum;
+
+use super::{Outcome, Session};
+use crate::simulation;
+
+/// Render a synthetic flight over a dike: photos with EXIF and DJI XMP in `images/`, what is really there in
+/// `truth/` (cameras, orthophoto, surface, objects, check points), and `gcp_list.txt` in OpenDroneMap's format.
+///
+/// The same options give the same files. Two classes are planted: "Muskusrat klem" (a muskrat trap) and
+/// "Beschadiging oever" (bank damage).
+#[derive(clap::Args, Debug)]
+pub(super) struct Args {
+    /// Folder to write to; it may not hold another flight
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+
+    /// Another seed is another dike, season, camera and flight
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+
+    /// Number of photos, in strips along the dike with 80 % overlap forward and 70 % sideways
+    #[arg(long, value_name = "N", default_value_t = 24)]
+    photos: usize,
+
+    /// Width of a photo in pixels
+    #[arg(long, value_name = "PIXELS", default_value_t = 1600)]
+    width: usize,
+
+    /// Height of a photo in pixels
+    #[arg(long, value_name = "PIXELS", default_value_t = 1200)]
+    height: usize,
+
+    /// Ground sampling distance in metres per pixel; it sets the flying height
+    #[arg(long, value_name = "METRES", default_value_t = 0.03)]
+    gsd: f64,
+
+    /// How well the drone knows where it is
+    #[arg(long, value_enum, default_value_t = GpsArgument::Standard)]
+    gps: GpsArgument,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum GpsArgument {
+    /// Wanders by 1.2 m; altitudes have one unknown offset
+    Standard,
+    /// Right to 2 cm, and says so in the XMP
+    Rtk,
+}
+
+pub(super) fn run(args: &Args, session: &Session) -> anyhow::Result<Outcome> {
+    let options = simulation::Options {
+        out: args.out.clone(),
+        seed: args.seed,
+        photos: args.photos,
+        width: args.width,
+        height: args.height,
+        gsd_m: args.gsd,
+        gps: match args.gps {
+            GpsArgument::Standard => simulation::Gps::Standard,
+            GpsArgument::Rtk => simulation::Gps::Rtk,
+        },
+    };
+    let bar = session.output.progress(args.photos as u64, "photos");
+    let summary = simulation::simulate_with_progress(&options, &|done| bar.set_position(done as u64))
+        .with_context(|| format!("cannot simulate a flight into {}", args.out.display()))?;
+    bar.finish_and_clear();
+    let objects: Vec<String> = summary.objects.iter().map(|(class, count)| format!("{count} × {class}")).collect();
+    session.output.say(format!(
+        "{} photos in {} ({:.0} m high, {:.1} cm a pixel); planted: {}; the truth is in {}",
+        summary.photos,
+        summary.images.display(),
+        summary.height_above_ground_m,
+        summary.gsd_m * 100.0,
+        objects.join(", "),
+        summary.truth.display(),
+    ));
+    session.output.event("simulated", &summary);
+    Ok(Outcome::Done)
+}
