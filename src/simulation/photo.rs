@@ -100,7 +100,7 @@ impl<'a> Studio<'a> {
     fn meet(&self, view: &View, slope: [f64; 2]) -> Option<f32> {
         let steepness = slope[0].hypot(slope[1]).max(1e-3);
         // One point of the canvas sideways for each step, but never more than a metre down.
-        let stride = (1.0 / steepness).min(1.0 / self.canvas.cell) as f32 * self.canvas.cell as f32;
+        let stride = (1.0 / steepness).min(1.0) as f32;
         let mut height = self.highest + 0.01;
         loop {
             let position = view.at(slope, height);
@@ -161,8 +161,8 @@ impl<'a> Studio<'a> {
     /// Darkens the corners, applies the exposure, adds the noise of the sensor.
     fn expose(&self, light: [f32; 3], column: usize, row: usize, gain: [f32; 3], number: u32) -> [u8; 3] {
         let [u, v] = self.rays[row * self.camera.width + column];
-        // Three quarters of the cosine-fourth law are left after the camera's own correction of it.
-        let falloff = 1.0 / (1.0 + u * u + v * v).powf(0.75);
+        // A little under half of the cosine-fourth law is left after the camera's own correction and its curve.
+        let falloff = 1.0 / (1.0 + u * u + v * v).powf(0.45);
         std::array::from_fn(|band| {
             let value = light[band] * gain[band] * falloff;
             let bits = hash(column as i32 * 3 + band as i32, row as i32, self.seed ^ number.wrapping_mul(0x9E37_79B1));

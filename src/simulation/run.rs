@@ -109,13 +109,9 @@ pub fn simulate_with_progress(options: &Options, photo_done: &dyn Fn(usize)) -> 
         return Err(Error::Options("the land under it would need over 4 GB: take fewer photos or a coarser GSD".to_owned()));
     }
     let canvas = Canvas::of(&landscape, frame);
-    eprintln!("canvas {:?} {} x {}", cpu(), canvas.width, canvas.height);
     let studio = Studio::new(&canvas, &camera, options.seed);
     for (index, shot) in shots.iter().enumerate() {
-        let p = studio.photograph(shot, index as u32);
-        eprintln!("photo {:?}", cpu());
-        let jpeg = encode_jpeg(&p, 90)?;
-        eprintln!("jpeg {:?}", cpu());
+        let jpeg = encode_jpeg(&studio.photograph(shot, index as u32), 90)?;
         write_whole(&folders.images.join(&shot.name), &exif::annotate(&jpeg, shot, &camera)?)?;
         photo_done(index + 1);
     }
@@ -131,10 +127,8 @@ pub fn simulate_with_progress(options: &Options, photo_done: &dyn Fn(usize)) -> 
         canvas: &canvas,
         studio: &studio,
     };
-    eprintln!("before truth {:?}", cpu());
     let gcp_list = options.out.join("gcp_list.txt");
     let counts = truth::write(&scene, &folders.truth, &gcp_list)?;
-    eprintln!("truth {:?}", cpu());
     let count = |class: &&str| landscape.objects().iter().filter(|object| object.class == *class).count();
     Ok(Summary {
         seed: options.seed,
@@ -223,5 +217,3 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
         .inspect_err(|_| drop(fs::remove_file(&partial)))
         .map_err(|source| Error::Write { path: path.to_owned(), source })
 }
-
-fn cpu() -> f64 { let s = fs::read_to_string("/proc/self/stat").unwrap(); let f: Vec<&str> = s.rsplit(')').next().unwrap().split_whitespace().collect(); (f[11].parse::<f64>().unwrap() + f[12].parse::<f64>().unwrap()) / 100.0 }
