@@ -33,8 +33,8 @@ const LANDSCAPE_M: [f64; 2] = [65.0, 65.0];
 const WITH_OBJECT: usize = 7;
 const ANYWHERE: usize = 5;
 /// GSD of the rasters that the model is judged on: another one than its own, as in use.
-const JUDGED_GSD_M: f64 = 0.02;
-const JUDGED_SIDE: usize = 2500;
+const JUDGED_GSD_M: f64 = 0.03;
+const JUDGED_SIDE: usize = 2100;
 /// Confidence from which findings are judged and kept; the middle of the plateau where recall and precision are both high.
 const CONFIDENCE: f64 = 0.4;
 const LICENSE: &str = "MIT OR Apache-2.0";
@@ -127,7 +127,10 @@ pub(super) fn run(args: &Args, session: &Session) -> anyhow::Result<Outcome> {
 /// Renders some pieces of a landscape: some around objects, some anywhere.
 fn scenes(seed: u64) -> Vec<Scene> {
     let landscape = Landscape::new(seed, LANDSCAPE_M);
-    let objects = landscape.objects().iter().take(WITH_OBJECT).map(|object| object.centre);
+    // Spread over the list, which has one class after the other.
+    let all = landscape.objects();
+    let count = WITH_OBJECT.min(all.len());
+    let objects = (0..count).map(|i| all[i * all.len() / count].centre);
     // A spread over the square that needs no dice: multiples of irrational numbers (Weyl's sequence).
     let anywhere = (1..=ANYWHERE).map(|i| {
         let share = |step: f64| (i as f64 * step + seed as f64 * 0.618_034).fract() - 0.5;

@@ -4,7 +4,7 @@ use super::{
     Finding, Result,
     font::{ADVANCE, GLYPH, has_ink},
 };
-use crate::raster::{Raster, Rgb8, Rgba8, Window, encode_jpeg};
+use crate::raster::{Raster, Rgb8, Rgba8, encode_jpeg};
 
 /// Longest side of the picture: a screen and a bit.
 const MAX_SIDE: usize = 2000;
@@ -27,10 +27,8 @@ const COLOURS: [[u8; 3]; 4] = [[230, 30, 60], [255, 190, 0], [204, 121, 167], [2
 /// # Errors
 /// [`Error::Raster`](super::Error::Raster) when the raster cannot be read.
 pub fn annotate(raster: &Raster, findings: &[Finding]) -> Result<Vec<u8>> {
-    let [width, height] = raster.size();
-    let scale = (MAX_SIDE as f64 / width.max(height) as f64).min(1.0);
-    let out = [width, height].map(|side| ((side as f64 * scale).round() as usize).max(1));
-    let picture = raster.read_rgba(Window { x: 0, y: 0, width, height }, out)?;
+    let picture = raster.overview(MAX_SIDE)?;
+    let scale = picture.width.max(picture.height) as f64 / raster.size()[0].max(raster.size()[1]) as f64;
     let mut picture = on_paper(&picture);
     draw(&mut picture, findings, scale);
     Ok(encode_jpeg(&picture, QUALITY)?)

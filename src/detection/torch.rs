@@ -132,3 +132,85 @@ fn describe(value: &IValue) -> String {
         _ => "no tensor".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+    use tch::Device;
+
+    use super::*;
+    use crate::detection::add_config;
+
+    /// Traces a function of a picture and packs it as an exporter would.
+    fn archive(config: &Value, run: impl Fn(&Tensor) -> Vec<Tensor>) -> Vec<u8> {
+        let _guard = tch::no_grad_guard();
+        let example = Tensor::zeros([1, 3, 64, 64], (Kind::Float, Device::Cpu));
+        let module = CModule::create_by_tracing("M", "forward", &[example], &mut |inputs| run(&inputs[0])).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        module.save(folder.path().join("m.pt")).unwrap();
+        add_config(std::fs::read(folder.path().join("m.pt")).unwrap(), config, "m").unwrap()
+    }
+
+    fn config() -> Value {
+        json!({"names": {"0": "a", "1": "b"}, "imgsz": [64, 64], "task": "detect"})
+    }
+
+    /// A tensor of the shape that depends on the picture, as a real output does, but is always `value`.
+    fn output(picture: &Tensor, shape: &[i64], value: f64) -> Tensor {
+        let ones = Tensor::ones(shape, (Kind::Float, Device::Cpu));
+        (picture.mean(Kind::Float) * 0.0 + value) * ones
+    }
+
+    fn refusal(archive: &[u8]) -> String {
+        TorchDetector::load(archive, "m.torchscript").err().expect("it is refused").to_string()
+    }
+
+    #[test]
+    fn another_output_layout_is_refused_with_its_shape() {
+        let message = refusal(&archive(&config(), |p| vec![output(p, &[1, 300, 6], 0.5)]));
+        assert!(message.contains("[1, 300, 6]") && message.contains("[1, 6, N]"), "{message}");
+        let rotated = refusal(&archive(&config(), |p| vec![output(p, &[1, 7, 84], 0.5)]));
+        assert!(rotated.contains("[1, 7, 84]"), "{rotated}");
+    }
+
+    #[test]
+    fn confidences_without_a_sigmoid_are_refused() {
+        let message = refusal(&archive(&config(), |p| vec![output(p, &[1, 6, 84], -3.0)]));
+        assert!(message.contains("leave [0, 1]"), "{message}");
+    }
+
+    #[test]
+    fn a_picture_size_that_the_model_does_not_take_is_told_in_one_line() {
+        let mut wrong = config();
+        wrong["imgsz"] = json!([96, 96]);
+        let fixed = archive(&wrong, |p| vec![(p + Tensor::ones([1, 3, 64, 64], (Kind::Float, Device::Cpu))).flatten(2, 3)]);
+        let message = refusal(&fixed);
+        assert!(message.starts_with("cannot run the model m.torchscript") && message.contains("96"), "{message}");
+        assert_eq!(message.lines().count(), 1);
+    }
+
+    #[test]
+    fn damaged_weights_are_an_error_not_a_crash() {
+        let good = archive(&config(), |p| vec![output(p, &[1, 6, 84], 0.5)]);
+        let at = good.windows(8).position(|w| w == b"code/__t").unwrap();
+        let mut bad = good;
+        for byte in &mut bad[at + 60..at + 140] {
+            *byte ^= 0x5a;
+        }
+        assert!(refusal(&bad).starts_with("cannot "));
+    }
+
+    #[test]
+    fn a_good_model_gives_its_boxes_with_duplicates_removed() {
+        // Made outside the trace, which would record only that there is memory, not what is in it.
+        let cell = Tensor::from_slice(&[30.0_f32, 20.0, 10.0, 8.0, 0.2, 0.8]).view([1, 6, 1]);
+        let module = archive(&config(), |p| vec![output(p, &[1, 6, 84], 0.0) + &cell]);
+        let detector = TorchDetector::load(&module, "m").unwrap();
+        let place = crate::detection::grid([64, 64], [64, 64], 0.0).next().unwrap();
+        let chip = Chip { place, pixels: Rgb8::new(64, 64) };
+        let boxes = detector.detect(&[chip], 0.5).unwrap();
+        assert_eq!(boxes[0].len(), 1);
+        let found = boxes[0][0];
+        assert_eq!(([found.left, found.top, found.right, found.bottom], found.class), ([25.0, 16.0, 35.0, 24.0], 1));
+    }
+}

@@ -178,6 +178,8 @@ impl Raster {
         planes[3] = if band.mask_flags()?.is_all_valid() {
             vec![255; out.0 * out.1]
         } else {
+            // GDAL 3.6 makes nothing of a one-bit mask that it enlarges with a cubic: all 0.
+            let resample = if resample == ResampleAlg::Cubic { ResampleAlg::NearestNeighbour } else { resample };
             read_bytes(&band.open_mask_band()?, offset, size, out, resample)?
         };
         Ok(planes)

@@ -108,3 +108,55 @@ fn description(options: &Options) -> Value {
         "confidence": options.confidence,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        detection::{Chip, Detector as _, grid, torch::TorchDetector},
+        raster::Rgb8,
+    };
+
+    fn options(steps: usize) -> Options {
+        Options {
+            name: "test".to_owned(),
+            version: "0".to_owned(),
+            names: vec!["a".to_owned(), "b".to_owned()],
+            gsd_m: 0.05,
+            image_size: 64,
+            confidence: 0.3,
+            license: "MIT".to_owned(),
+            seed: 7,
+            steps,
+        }
+    }
+
+    fn scenes() -> Vec<Scene> {
+        vec![Scene { picture: Rgb8::new(300, 300), objects: vec![] }]
+    }
+
+    #[test]
+    fn what_is_exported_loads_and_takes_pictures_of_other_sizes() {
+        let archive = train(&scenes(), &options(1), &mut |_| {}).unwrap();
+        let detector = TorchDetector::load(&archive, "test").unwrap();
+        let spec = detector.spec();
+        assert_eq!((spec.image_size, spec.dynamic, spec.stride, spec.gsd_m), ([64, 64], true, 16, Some(0.05)));
+        let place = grid([64, 64], [64, 64], 0.0).next().unwrap();
+        for (width, height) in [(64, 64), (160, 96), (512, 512)] {
+            let boxes = detector.detect(&[Chip { place, pixels: Rgb8::new(width, height) }], 0.0).unwrap();
+            assert!(!boxes[0].is_empty(), "{width} × {height}");
+        }
+    }
+
+    #[test]
+    fn training_twice_gives_the_same_weights() {
+        let weights = || train(&scenes(), &options(2), &mut |_| {}).unwrap();
+        assert_eq!(weights(), weights());
+    }
+
+    #[test]
+    fn the_learning_rate_rises_then_falls_to_nothing() {
+        let rates: Vec<f64> = (0..400).map(|step| schedule(step, 400)).collect();
+        assert!(rates[0] < 0.05 && rates[39] > 0.95 && rates[200] < 0.55 && rates[399] < 0.001);
+    }
+}

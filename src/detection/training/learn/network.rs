@@ -200,7 +200,7 @@ mod tests {
         let variables = nn::VarStore::new(Device::Cpu);
         let network = Network::new(&variables.root(), 1);
         let picture = Tensor::rand([2, 3, 64, 64], (Kind::Float, Device::Cpu));
-        network.forward(&picture, true);
+        let _ = network.forward(&picture, true);
         let (plain, fused) = (network.forward(&picture, false), network.fused().forward(&picture, false));
         assert!((plain - fused).abs().max().double_value(&[]) < 1e-3);
     }
