@@ -169,7 +169,7 @@ pub(super) fn fields(object: Value) -> Map<String, Value> {
 }
 
 /// Nine decimals of a degree are a tenth of a millimetre; more would be noise that differs between machines.
-fn rounded(degrees: f64) -> f64 {
+pub(super) fn rounded(degrees: f64) -> f64 {
     (degrees * 1e9).round() / 1e9
 }
 

@@ -106,7 +106,7 @@ impl StoredItem {
             path: format!("{}/{}", percent_encoded(&searchable.collection), percent_encoded(&searchable.id)),
             forked: false,
         };
-        let links = splitter.links(members.get("links").unwrap_or("[]"))?;
+        let links = Splitter::links(members.get("links").unwrap_or("[]"))?;
         let assets = splitter.assets(members.get("assets").unwrap_or("{}"))?;
         let body = splitter.body(&members)?;
         let text = ItemText { body, links, assets };
@@ -201,7 +201,7 @@ struct Splitter<'a> {
 }
 
 impl Splitter<'_> {
-    fn links(&self, json: &str) -> Result<String> {
+    fn links(json: &str) -> Result<String> {
         let links: Vec<&RawValue> = serde_json::from_str(json)?;
         let mut out = String::with_capacity(json.len());
         for link in links {
