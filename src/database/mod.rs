@@ -6,6 +6,7 @@
 mod audit;
 pub mod cluster;
 mod collections;
+mod create;
 mod detections;
 mod error;
 mod flights;

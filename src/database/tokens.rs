@@ -21,7 +21,7 @@ impl Database {
     /// [`Error::Query`].
     pub async fn create_token(&self, name: &str, role: Role) -> Result<String> {
         let secret = format!("polder_{}", URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>()));
-        self.ensure_token(&secret, name, role).await?;
+        self.ensure_token(name, role, &secret).await?;
         Ok(secret)
     }
 
@@ -30,7 +30,7 @@ impl Database {
     ///
     /// # Errors
     /// [`Error::Query`].
-    pub async fn ensure_token(&self, secret: &str, name: &str, role: Role) -> Result<()> {
+    pub async fn ensure_token(&self, name: &str, role: Role, secret: &str) -> Result<()> {
         sqlx::query(
             "insert into tokens (name, role, hash) values ($1, $2, $3) on conflict on constraint tokens_hash_unique do nothing",
         )
@@ -89,7 +89,7 @@ mod tests {
             assert_eq!(database.find_token("polder_guess").await.unwrap(), None);
             assert_eq!(database.revoke_tokens("ci").await.unwrap(), 1);
             assert_eq!(database.find_token(&secret).await.unwrap(), None);
-            database.ensure_token(&secret, "ci", Role::Admin).await.unwrap();
+            database.ensure_token("ci", Role::Admin, &secret).await.unwrap();
             assert_eq!(database.find_token(&secret).await.unwrap(), None, "a revoked token must stay revoked");
         })
         .await;
