@@ -24,7 +24,7 @@ use super::{
 use crate::catalog::{ObjectRef, object_of};
 
 /// How long a presigned URL lives: long enough for a slow reader of one range, short enough not to be passed on.
-const PRESIGNED_FOR: Duration = Duration::from_secs(900);
+const PRESIGNED_FOR: Duration = Duration::from_mins(15);
 
 pub(super) fn routes() -> Router<AppState> {
     Router::new().route("/assets/{collection}/{item}/{asset}", get(get_asset).head(head_asset))

@@ -126,7 +126,7 @@ fn cors() -> CorsLayer {
             header::CONTENT_RANGE,
             header::ACCEPT_RANGES,
         ])
-        .max_age(Duration::from_secs(3600))
+        .max_age(Duration::from_hours(1))
 }
 
 #[cfg(test)]

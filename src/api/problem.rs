@@ -4,7 +4,7 @@
 use std::any::Any;
 
 use axum::{
-    http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header},
+    http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
@@ -20,7 +20,8 @@ pub struct Problem {
     status: StatusCode,
     code: &'static str,
     detail: String,
-    headers: HeaderMap,
+    /// What the status asks for beside the body, as `Retry-After`.
+    header: Option<(HeaderName, HeaderValue)>,
 }
 
 /// The JSON of a problem.
@@ -41,14 +42,11 @@ pub(super) struct ProblemBody<'a> {
 
 impl Problem {
     fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, detail: detail.into(), headers: HeaderMap::new() }
+        Self { status, code, detail: detail.into(), header: None }
     }
 
-    fn with(mut self, name: header::HeaderName, value: impl TryInto<HeaderValue>) -> Self {
-        if let Ok(value) = value.try_into() {
-            self.headers.insert(name, value);
-        }
-        self
+    fn with(self, name: HeaderName, value: impl TryInto<HeaderValue>) -> Self {
+        Self { header: value.try_into().ok().map(|value| (name, value)), ..self }
     }
 
     /// 400: the parameter `name` has a value that cannot be used; `rule` says what would be right.
@@ -123,7 +121,9 @@ impl IntoResponse for Problem {
             description: &self.detail,
         };
         let json = serde_json::to_vec(&body).expect("a struct of strings is JSON");
-        (self.status, self.headers, [(header::CONTENT_TYPE, "application/problem+json")], json).into_response()
+        let mut response = (self.status, [(header::CONTENT_TYPE, "application/problem+json")], json).into_response();
+        response.headers_mut().extend(self.header);
+        response
     }
 }
 
@@ -159,7 +159,10 @@ impl From<ObjectError> for Problem {
 
 impl From<catalog::Error> for Problem {
     fn from(error: catalog::Error) -> Self {
-        Self::bad_request(error.to_string())
+        match &error {
+            catalog::Error::Time { value, rule } => Self::parameter("datetime", value, rule),
+            _ => Self::bad_request(error.to_string()),
+        }
     }
 }
 
@@ -175,6 +178,7 @@ pub(super) async fn no_such_method(method: Method, uri: Uri) -> Problem {
 }
 
 /// Answers when a handler panicked, which is a bug.
+#[expect(clippy::needless_pass_by_value, reason = "tower-http calls it like this")]
 pub(super) fn panicked(payload: Box<dyn Any + Send + 'static>) -> Response {
     let message = payload.downcast_ref::<String>().map(String::as_str);
     let message = message.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("no message");

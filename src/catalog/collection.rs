@@ -26,7 +26,7 @@ pub fn collection(layer: Layer, coverage: &Coverage) -> Collection {
     collection.title = Some(words.title.to_owned());
     collection.keywords = Some(words.keywords.iter().map(|&word| word.to_owned()).collect());
     // QGIS drops a collection without a licence; the photos' owner decides, so `other` it is.
-    collection.license = "other".to_owned();
+    "other".clone_into(&mut collection.license);
     collection.extent = extent(coverage);
     collection.item_assets = words
         .assets

@@ -5,6 +5,8 @@
 pub enum Error {
     #[error("cannot use {value:?} as the name of a {what}: {rule}")]
     Name { what: &'static str, value: String, rule: &'static str },
+    #[error("cannot read {value:?} as a time: {rule}")]
+    Time { value: String, rule: &'static str },
     #[error("cannot read the item: {0}")]
     Json(#[from] serde_json::Error),
     #[error("cannot accept the item: {pointer} {problem}")]

@@ -3,9 +3,9 @@
 use chrono::{DateTime, SecondsFormat, Utc};
 use geojson::{Geometry, GeometryValue};
 use serde_json::{Map, Value, json};
-use stac::{Asset, Bbox, Item};
+use stac::{Asset, Bbox, Item, Link};
 
-use super::{Layer, ObjectRef, StorageScheme};
+use super::{Layer, ObjectRef, StorageScheme, lineage::API_SCHEME};
 use crate::spatial::{self, Crs, GeoTransform};
 
 /// Media type of a cloud-optimized `GeoTIFF`; QGIS loads no other spelling.
@@ -63,7 +63,10 @@ impl Grid {
 pub(super) fn new_item(layer: Layer, id: String, moment: Moment) -> Item {
     let mut item = Item::new(id);
     item.collection = Some(layer.collection().to_owned());
-    item.links.clear();
+    // STAC asks for this link wherever `collection` is there, also of an item on its own.
+    let mut link = Link::new(format!("{API_SCHEME}/collections/{layer}"), "collection");
+    link.r#type = Some("application/json".to_owned());
+    item.links = vec![link];
     match moment {
         Moment::At(at) => item.properties.datetime = Some(at),
         Moment::Between(first, last) => {
@@ -169,7 +172,7 @@ pub(super) fn fields(object: Value) -> Map<String, Value> {
 }
 
 /// Nine decimals of a degree are a tenth of a millimetre; more would be noise that differs between machines.
-fn rounded(degrees: f64) -> f64 {
+pub(super) fn rounded(degrees: f64) -> f64 {
     (degrees * 1e9).round() / 1e9
 }
 

@@ -81,20 +81,15 @@ impl ModelVersion {
     }
 
     /// Describes the YOLOv8 head: per box its centre and size in pixels, then a confidence per class.
+    ///
+    /// The classes stand in `polder:classes`: the classification extension allows no space in a name.
     fn output(&self) -> Value {
         let rows = 4 + self.classes.len();
         let boxes = self.boxes.map_or(-1, |n| n as i64);
-        let classes: Vec<Value> = self
-            .classes
-            .iter()
-            .enumerate()
-            .map(|(i, name)| json!({ "value": i, "name": name, "title": name }))
-            .collect();
         json!({
             "name": "boxes",
             "tasks": ["object-detection"],
             "result": { "shape": [-1, rows, boxes], "dim_order": ["batch", "box", "candidate"], "data_type": "float32" },
-            "classification:classes": classes,
         })
     }
 

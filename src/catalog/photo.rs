@@ -6,7 +6,7 @@ use stac::Item;
 
 use super::{
     Flight, Grid, Layer, Moment, ObjectRef, PhotoName, Project, StorageScheme,
-    item::{add_asset, asset_of, declare_extensions, new_item, set, set_point, set_polygon, timestamp},
+    item::{add_asset, asset_of, declare_extensions, new_item, rounded, set, set_point, set_polygon, timestamp},
 };
 
 /// A photo in the raw bucket, and what its file says about itself.
@@ -112,9 +112,9 @@ impl Photo {
     fn set_view(&self, item: &mut Item) {
         let Some(attitude) = self.attitude else { return };
         // The view extension ends at the horizon; a camera that looks up has no angle in it.
-        let off_nadir = (90.0 + attitude.pitch_deg).abs();
+        let off_nadir = rounded((90.0 + attitude.pitch_deg).abs());
         set(item, "view:off_nadir", (off_nadir <= 90.0).then_some(off_nadir));
-        set(item, "view:azimuth", attitude.yaw_deg.rem_euclid(360.0));
+        set(item, "view:azimuth", rounded(attitude.yaw_deg.rem_euclid(360.0)));
         set(item, "polder:yaw_deg", attitude.yaw_deg);
         set(item, "polder:pitch_deg", attitude.pitch_deg);
         set(item, "polder:roll_deg", attitude.roll_deg);

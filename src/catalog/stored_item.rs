@@ -12,7 +12,7 @@
 //! [`StoredItem::write`] then is a copy that looks out for four characters.
 //!
 //! Invariant: reading with [`Hrefs::Stored`] gives every member of the item as it was given, number by number; only
-//! `links` and `assets` move to the end, and links to the item's own place in a catalog are left out.
+//! `links` and `assets` move to the end.
 
 use std::{fmt::Write, str::FromStr};
 
@@ -29,7 +29,7 @@ const BASE: char = '\u{4}';
 
 const ALTERNATE_ASSETS: &str = "https://stac-extensions.github.io/alternate-assets/v1.2.0/schema.json";
 
-/// Links that say where an item stands in a catalog: the API adds its own, so these are not kept.
+/// Links that say where an item stands in a catalog: the API gives its own in their place.
 const OWN_PLACE: [&str; 4] = ["self", "root", "parent", "collection"];
 
 /// Which hrefs a reader gets.
@@ -62,7 +62,7 @@ impl FromStr for Hrefs {
 pub struct ItemText {
     /// All members but `links` and `assets`, without the outer braces.
     pub body: String,
-    /// The links, without the outer brackets.
+    /// The links, without the outer brackets, each with a comma before it.
     pub links: String,
     /// The assets, without the outer braces.
     pub assets: String,
@@ -106,7 +106,7 @@ impl StoredItem {
             path: format!("{}/{}", percent_encoded(&searchable.collection), percent_encoded(&searchable.id)),
             forked: false,
         };
-        let links = splitter.links(members.get("links").unwrap_or("[]"))?;
+        let links = Splitter::links(members.get("links").unwrap_or("[]"))?;
         let assets = splitter.assets(members.get("assets").unwrap_or("{}"))?;
         let body = splitter.body(&members)?;
         let text = ItemText { body, links, assets };
@@ -132,9 +132,12 @@ impl ItemText {
         out.push_str(",\"links\":[");
         if hrefs != Hrefs::Stored {
             own_links(out, &percent_encoded(collection), &percent_encoded(id), base);
-            out.push_str(if self.links.is_empty() { "" } else { "," });
         }
+        let start = out.len();
         splice(out, &self.links, base, hrefs);
+        if hrefs == Hrefs::Stored && out[start..].starts_with(',') {
+            out.remove(start);
+        }
         out.push_str("],\"assets\":{");
         splice(out, &self.assets, base, hrefs);
         out.push_str("}}");
@@ -201,16 +204,17 @@ struct Splitter<'a> {
 }
 
 impl Splitter<'_> {
-    fn links(&self, json: &str) -> Result<String> {
+    fn links(json: &str) -> Result<String> {
         let links: Vec<&RawValue> = serde_json::from_str(json)?;
         let mut out = String::with_capacity(json.len());
         for link in links {
             let members = Members::parse(link.get())?;
             let rel: Value = members.get("rel").map(serde_json::from_str).transpose()?.unwrap_or_default();
             if rel.as_str().is_some_and(|rel| OWN_PLACE.contains(&rel)) {
+                out.push_str(&fork(&format!(",{}", link.get()), "", ""));
                 continue;
             }
-            separate(&mut out);
+            out.push(',');
             write_members(&mut out, &members, |name, value| {
                 let path = href(name, value).and_then(|href| href.strip_prefix(API_SCHEME).map(str::to_owned))?;
                 let url = format!("\"{BASE}/stac{}\"", escaped(&path));
@@ -443,10 +447,13 @@ mod tests {
     }
 
     #[test]
-    fn links_to_the_place_in_another_catalog_are_not_kept() {
+    fn links_to_a_place_in_another_catalog_are_kept_but_not_served() {
         let mut item = given();
-        item["links"] = json!([{"rel": "self", "href": "../x.json"}, {"rel": "root", "href": "../../catalog.json"}]);
-        assert_eq!(read(&stored(&item), Hrefs::Stored)["links"], json!([]));
+        let elsewhere = json!([{"rel": "self", "href": "../x.json"}, {"rel": "root", "href": "../../catalog.json"}]);
+        item["links"] = elsewhere.clone();
+        assert_eq!(read(&stored(&item), Hrefs::Stored)["links"], elsewhere);
+        let served = read(&stored(&item), Hrefs::Https)["links"].clone();
+        assert!(served.as_array().unwrap().iter().all(|link| link["href"].as_str().unwrap().starts_with(BASE_URL)));
     }
 
     #[test]

@@ -15,9 +15,9 @@ impl Interval {
     /// Reads a time, or two with a slash between them; `..` or nothing is an open end (OGC API Features, 7.15.4).
     ///
     /// # Errors
-    /// [`Error::Item`] when a time is none, when both ends are open, or when the end is before the start.
+    /// [`Error::Time`] when a time is none, when both ends are open, or when the end is before the start.
     pub fn parse(text: &str) -> Result<Self> {
-        let wrong = |problem: &str| Error::item("datetime", format!("{problem}: {text:?}"));
+        let wrong = |rule| Error::Time { value: text.to_owned(), rule };
         let Some((start, end)) = text.split_once('/') else {
             let at = parse_time(text)?;
             return Ok(Self { start: Some(at), end: Some(at) });
@@ -28,8 +28,10 @@ impl Interval {
         };
         let interval = Self { start: side(start)?, end: side(end)? };
         match interval {
-            Self { start: None, end: None } => Err(wrong("must not be open at both ends")),
-            Self { start: Some(start), end: Some(end) } if start > end => Err(wrong("must not end before it starts")),
+            Self { start: None, end: None } => Err(wrong("it must not be open at both ends")),
+            Self { start: Some(start), end: Some(end) } if start > end => {
+                Err(wrong("it must not end before it starts"))
+            }
             interval => Ok(interval),
         }
     }
@@ -39,7 +41,7 @@ impl Interval {
 /// it out.
 ///
 /// # Errors
-/// [`Error::Item`] when it is no time.
+/// [`Error::Time`] when it is no time.
 pub fn parse_time(text: &str) -> Result<DateTime<Utc>> {
     // chrono also takes a space for the `T`, which is what a `+` becomes in a URL; ambiguous, so refused.
     let spaced = text.contains(' ');
@@ -47,7 +49,7 @@ pub fn parse_time(text: &str) -> Result<DateTime<Utc>> {
     let zoneless = || NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f").map(|time| time.and_utc());
     match zoned.or_else(|_| zoneless()) {
         Ok(time) if !spaced => Ok(time),
-        _ => Err(Error::item("datetime", format!("must be a time as 2025-06-23T10:00:00Z: {text:?}"))),
+        _ => Err(Error::Time { value: text.to_owned(), rule: "write it as 2025-06-23T10:00:00Z" }),
     }
 }
 

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{Row as _, postgres::PgRow};
 
 use super::{Database, Error, Result};
-use crate::catalog::{ModelName, Flight, Hrefs, ItemText, Layer, Project, StoredItem};
+use crate::catalog::{Flight, Hrefs, ItemText, Layer, ModelName, Project, StoredItem};
 
 /// An item as it is kept.
 #[derive(Clone, Debug, PartialEq)]
@@ -62,9 +62,6 @@ impl Database {
         let items: BTreeMap<(&str, &str), &StoredItem> =
             items.iter().map(|item| ((item.collection.as_str(), item.id.as_str()), item)).collect();
         let items: Vec<&StoredItem> = items.into_values().collect();
-        fn column<'a, T>(items: &[&'a StoredItem], value: impl Fn(&'a StoredItem) -> T) -> Vec<T> {
-            items.iter().map(|item| value(item)).collect()
-        }
         let rows = sqlx::query(UPSERT)
             .bind(column(&items, |item| item.collection.as_str()))
             .bind(column(&items, |item| item.id.as_str()))
@@ -182,6 +179,10 @@ pub(super) fn item_row(row: &PgRow) -> ItemRow {
         text: ItemText { body: row.get("body"), links: row.get("links"), assets: row.get("assets") },
         digest: row.get("digest"),
     }
+}
+
+fn column<'a, T>(items: &[&'a StoredItem], value: impl Fn(&'a StoredItem) -> T) -> Vec<T> {
+    items.iter().map(|item| value(item)).collect()
 }
 
 fn refused(error: sqlx::Error, items: &[&StoredItem]) -> Error {

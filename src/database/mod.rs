@@ -6,6 +6,7 @@
 mod audit;
 pub mod cluster;
 mod collections;
+mod create;
 mod detections;
 mod error;
 mod flights;
@@ -31,6 +32,8 @@ pub use flights::FlightRow;
 pub use items::{ItemRow, Written};
 pub use search::{Page, PageKey, Search};
 pub use tokens::Token;
+
+use crate::catalog::Layer;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 
@@ -71,7 +74,8 @@ impl Database {
         Ok(Self { pool })
     }
 
-    /// Brings the schema up to date. Running it twice changes nothing; two processes at once take turns.
+    /// Brings the schema up to date and describes the four collections in it. Running it twice changes nothing; two
+    /// processes at once take turns.
     ///
     /// # Errors
     /// [`Error::Migrate`] when a migration fails, which then leaves no trace.
@@ -83,31 +87,7 @@ impl Database {
             sqlx::PgConnection::connect_with(&options).await.map_err(|source| Error::Connect { source })?;
         MIGRATIONS.run(&mut connection).await.map_err(|source| Error::Migrate { source })?;
         connection.close().await.map_err(|source| Error::Connect { source })?;
-        Ok(())
-    }
-
-    /// Makes a database on the server of `url`, unless it is there.
-    ///
-    /// # Errors
-    /// [`Error::Connect`], [`Error::Query`].
-    pub async fn create_if_missing(url: &str, name: &str) -> Result<()> {
-        let options: PgConnectOptions = url.parse().map_err(|source| Error::Connect { source })?;
-        let connection = sqlx::PgConnection::connect_with(&options).await;
-        let mut connection = connection.map_err(|source| Error::Connect { source })?;
-        let there: bool = sqlx::query_scalar("select exists (select from pg_database where datname = $1)")
-            .bind(name)
-            .fetch_one(&mut connection)
-            .await
-            .map_err(Error::query("look for the database"))?;
-        if !there {
-            // A name cannot be bound; doubled quotes keep it a name.
-            let statement = format!("create database \"{}\"", name.replace('"', "\"\""));
-            sqlx::query(sqlx::AssertSqlSafe(statement))
-                .execute(&mut connection)
-                .await
-                .map_err(Error::query("create the database"))?;
-        }
-        connection.close().await.map_err(|source| Error::Connect { source })
+        self.ensure_collections(Layer::ALL).await
     }
 
     /// Asks the database for a sign of life, and whether its schema is the one that this program knows.
@@ -139,7 +119,6 @@ mod tests {
     async fn migrating_twice_changes_nothing_and_the_collections_are_there() {
         testing::with_database(|database| async move {
             database.migrate().await.unwrap();
-            database.ensure_collections(crate::catalog::Layer::ALL).await.unwrap();
             database.check().await.unwrap();
             let ids: Vec<String> = database.list_collections().await.unwrap().into_iter().map(|row| row.id).collect();
             assert_eq!(ids, ["ai-models", "ai-results", "drone-ortho", "drone-raw"]);

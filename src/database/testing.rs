@@ -57,7 +57,6 @@ async fn make_template(admin: &mut PgConnection, server: &PgConnectOptions) -> S
         run(admin, format!("create database {half}")).await;
         let database = open(server, &half).await;
         database.migrate().await.expect("the migrations run");
-        database.ensure_collections(crate::catalog::Layer::ALL).await.expect("the collections are written");
         database.close().await;
         run(admin, format!("alter database {half} rename to {template}")).await;
     }

@@ -70,6 +70,6 @@ fn text_of(text: String, media_type: &'static str) -> Response {
     ([(header::CONTENT_TYPE, media_type)], text).into_response()
 }
 
-fn link(rel: &str, href: String, media_type: &str) -> Value {
-    json!({ "rel": rel, "type": media_type, "href": href })
+fn link(rel: &str, href: impl Into<String>, media_type: &str) -> Value {
+    json!({ "rel": rel, "type": media_type, "href": href.into() })
 }

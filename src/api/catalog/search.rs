@@ -209,9 +209,8 @@ impl SearchBody {
 /// QGIS asks beyond the edge of the world when it is zoomed out; the box is then cut there.
 fn read_bbox(numbers: &[f64]) -> Result<Bbox, Problem> {
     let wrong = |rule: &str| Err(Problem::parameter("bbox", &json!(numbers).to_string(), rule));
-    let [west, south, east, north] = match *numbers {
-        [west, south, east, north] | [west, south, _, east, north, _] => [west, south, east, north],
-        _ => return wrong("write 4 or 6 numbers: west, south, east, north"),
+    let ([west, south, east, north] | [west, south, _, east, north, _]) = *numbers else {
+        return wrong("write 4 or 6 numbers: west, south, east, north");
     };
     if !numbers.iter().all(|number| number.is_finite()) {
         return wrong("write finite numbers");
