@@ -17,10 +17,6 @@ impl Output {
         Self { json }
     }
 
-    pub(super) const fn is_json(self) -> bool {
-        self.json
-    }
-
     /// Prints a sentence on stdout, unless JSON was asked for.
     pub(super) fn say(self, sentence: impl AsRef<str>) {
         if !self.json {

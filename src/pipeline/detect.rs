@@ -9,7 +9,7 @@ use stac::Item;
 use super::{
     Context, Error, Observer, Progress, Result,
     audit::{Subject, Tally, audited, path_of},
-    lineage::{moment, object_of, span, text, upstream},
+    lineage::{moment, span, text, upstream},
     models::{self, Chosen, ModelChoice},
 };
 use crate::{
