@@ -77,8 +77,8 @@ impl Storage {
             Err(error) => return Err(error),
         }
         let region = self.client().config().region().map(ToString::to_string);
-        // AWS wants every region named but its first; other stores take their own name or none at all.
-        let constraint = region.filter(|region| region != "us-east-1").map(|region| {
+        // AWS wants every region named but its first; other stores may refuse a name that is not their own.
+        let constraint = region.filter(|region| self.is_aws() && region != "us-east-1").map(|region| {
             let region = BucketLocationConstraint::from(region.as_str());
             CreateBucketConfiguration::builder().location_constraint(region).build()
         });

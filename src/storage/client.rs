@@ -20,8 +20,9 @@ use crate::catalog::Layer;
 /// A connection that takes longer than this is tried again: hosts in one data centre answer in milliseconds.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// One attempt of one call, 8 MiB of upload included: that is 140 kB/s, a bad mobile link.
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(60);
+/// One attempt of one call. An upload may have 16 parts of 8 MiB on their way at once; in this time they pass a link of
+/// 4 Mbit/s. A link that is dead and not slow is noticed sooner, by the client's stalled-stream protection.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// Attempts per call, the first included; the SDK waits between them with exponential backoff and jitter.
 const ATTEMPTS: u32 = 4;
@@ -37,6 +38,7 @@ struct Inner {
     /// Signs URLs for the outside world; makes no calls.
     presigner: Client,
     endpoint: String,
+    is_aws: bool,
     buckets: Buckets,
     /// Whether each bucket keeps versions, in the order of [`Layer::ALL`]; asked once.
     versioned: [OnceLock<bool>; 4],
@@ -55,6 +57,7 @@ impl Storage {
             client: Client::from_conf(client_config(settings, settings.endpoint.as_deref(), http.clone())?),
             presigner: Client::from_conf(client_config(settings, public, http)?),
             endpoint: settings.endpoint.clone().unwrap_or_else(|| format!("AWS {}", settings.region)),
+            is_aws: settings.endpoint.is_none(),
             buckets: settings.buckets.clone(),
             versioned: Default::default(),
         };
@@ -74,6 +77,11 @@ impl Storage {
     /// Returns the store's URL as polder reaches it, for messages.
     pub fn endpoint(&self) -> &str {
         &self.inner.endpoint
+    }
+
+    /// Tells whether the store is AWS itself.
+    pub(super) fn is_aws(&self) -> bool {
+        self.inner.is_aws
     }
 
     pub(super) fn client(&self) -> &Client {
