@@ -22,7 +22,8 @@ const NARROWEST_ANGLE: f64 = 0.03;
 /// One sigma of the gimbal's tilt and of its heading, radians: a compass is off by degrees, and for all photos alike.
 const TILT_SIGMA: f64 = 0.05;
 const HEADING_SIGMA: f64 = 0.3;
-/// One sigma of a single photo's height over the ground, metres and share: barometers drift, take-off is not the mean ground.
+/// One sigma of the heights over the ground, metres and share: take-off is not the mean ground. All photos of a
+/// flight are off alike, so together they weigh no more than this.
 const HEIGHT_SIGMA_M: f64 = 1.0;
 const HEIGHT_SIGMA_SHARE: f64 = 0.025;
 /// One sigma of a keypoint's place, in pixels, and the scale up to which it holds.
@@ -85,6 +86,8 @@ pub fn first_block(flight: &Flight, start: &Start) -> Block {
         .iter()
         .map(|group| AdjustedCamera { camera: group.prior, prior: group.prior.parameters(), sigma: group.sigma })
         .collect();
+    let with_height = flight.photos.iter().filter(|photo| photo.relative_altitude_m.is_some()).count();
+    let alike = (with_height.max(1) as f64).sqrt();
     let photos: Vec<AdjustedPhoto> = flight
         .photos
         .iter()
@@ -102,7 +105,7 @@ pub fn first_block(flight: &Flight, start: &Start) -> Block {
             height_above_ground_m: photo
                 .relative_altitude_m
                 .filter(|_| start.heights_agree)
-                .map(|height| (height, HEIGHT_SIGMA_M.max(HEIGHT_SIGMA_SHARE * height))),
+                .map(|height| (height, alike * HEIGHT_SIGMA_M.max(HEIGHT_SIGMA_SHARE * height))),
         })
         .collect();
     let mut block = Block { cameras, photos, points: Vec::new(), altitude_offsets_m: vec![0.0; flight.sorties] };

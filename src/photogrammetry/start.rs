@@ -36,7 +36,7 @@ const WRONG_HEIGHT: f64 = 0.35;
 /// Matches of a pair that are used: a turn, a zoom and a shift need no more.
 const PER_PAIR: usize = 40;
 /// One sigma of a match on the ground: relief and tilt move it by this share of the height.
-const GROUND_SIGMA: f64 = 0.02;
+const GROUND_SIGMA: f64 = 0.05;
 /// The height that a flight without any metadata starts from.
 const UNKNOWN_HEIGHT_M: f64 = 50.0;
 
@@ -101,8 +101,7 @@ impl Plane {
     }
 
     fn ground(&self, z: Vector2<f64>) -> Vector2<f64> {
-        let a = self.turn;
-        Vector2::new(a.x * z.x - a.y * z.y, a.x * z.y + a.y * z.x) + self.shift
+        complex_product(self.turn, z) + self.shift
     }
 }
 
@@ -141,14 +140,49 @@ fn solve_planes(
             }
         }
         let solution = equations.solve()?;
-        planes = Some(
-            solution
-                .chunks_exact(4)
-                .map(|v| Plane { turn: Vector2::new(v[0], v[1]), shift: Vector2::new(v[2], v[3]) })
-                .collect(),
-        );
+        let mut solved: Vec<Plane> = solution
+            .chunks_exact(4)
+            .map(|v| Plane { turn: Vector2::new(v[0], v[1]), shift: Vector2::new(v[2], v[3]) })
+            .collect();
+        fit_to_gps(&mut solved, flight);
+        planes = Some(solved);
     }
     planes
+}
+
+/// Turns and zooms all planes together onto the GPS positions.
+///
+/// Least squares like everything smaller: what ties leave over shrinks with the scale. Many ties against a few
+/// positions can halve a block, but they shrink it evenly, so one factor puts it right.
+fn fit_to_gps(planes: &mut [Plane], flight: &Flight) {
+    let pairs: Vec<(Vector2<f64>, Vector2<f64>)> = flight
+        .photos
+        .iter()
+        .zip(planes.iter())
+        .filter_map(|(photo, plane)| Some((plane.shift, photo.gps_xy()?)))
+        .collect();
+    let count = pairs.len().max(1) as f64;
+    let from = pairs.iter().map(|(a, _)| a).sum::<Vector2<f64>>() / count;
+    let to = pairs.iter().map(|(_, b)| b).sum::<Vector2<f64>>() / count;
+    let (mut dot, mut cross, mut square) = (0.0, 0.0, 0.0);
+    for (a, b) in &pairs {
+        let (a, b) = (a - from, b - to);
+        dot += a.dot(&b);
+        cross += a.perp(&b);
+        square += a.norm_squared();
+    }
+    if pairs.len() < 3 || square < 1e-6 {
+        return;
+    }
+    let factor = Vector2::new(dot / square, cross / square);
+    for plane in planes {
+        plane.turn = complex_product(factor, plane.turn);
+        plane.shift = complex_product(factor, plane.shift - from) + to;
+    }
+}
+
+fn complex_product(a: Vector2<f64>, b: Vector2<f64>) -> Vector2<f64> {
+    Vector2::new(a.x * b.x - a.y * b.y, a.x * b.y + a.y * b.x)
 }
 
 fn collect_ties(flight: &Flight, keypoints: &[Keypoints], pairs: &[PairMatches]) -> Vec<Tie> {

@@ -44,6 +44,18 @@ impl Keypoints {
     pub fn descriptor(&self, index: usize) -> &[u8] {
         &self.descriptors[index * DESCRIPTOR_LENGTH..(index + 1) * DESCRIPTOR_LENGTH]
     }
+
+    /// The keypoints of the largest scales, `wanted` of them, in their order.
+    pub fn largest(&self, wanted: usize) -> Self {
+        let mut order: Vec<usize> = (0..self.points.len()).collect();
+        order.sort_by(|&i, &j| self.points[j].scale_px.total_cmp(&self.points[i].scale_px).then(i.cmp(&j)));
+        order.truncate(wanted);
+        order.sort_unstable();
+        Self {
+            points: order.iter().map(|&index| self.points[index]).collect(),
+            descriptors: order.iter().flat_map(|&index| self.descriptor(index)).copied().collect(),
+        }
+    }
 }
 
 /// How many keypoints to look for, and where to start.

@@ -31,6 +31,12 @@ impl Estimate for Estimator {
     }
 }
 
+/// Where the homography puts a place; `None` beyond its horizon.
+pub fn map(model: &Matrix3<f64>, [x, y]: [f64; 2]) -> Option<[f64; 2]> {
+    let mapped = model * Vector3::new(x, y, 1.0);
+    (mapped.z > 1e-6).then(|| [mapped.x / mapped.z, mapped.y / mapped.z])
+}
+
 /// How far the second place is from where the homography puts the first.
 pub fn distance(model: &Matrix3<f64>, [p, q]: &Pair) -> f64 {
     let mapped = model * Vector3::new(p.x, p.y, 1.0);

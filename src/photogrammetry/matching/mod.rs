@@ -12,11 +12,9 @@ mod homography;
 mod fundamental;
 mod ransac;
 
-use nalgebra::Vector2;
+use nalgebra::{Matrix3, Vector2};
 
 use super::keypoints::Keypoints;
-
-pub use descriptors::match_descriptors;
 
 /// Matches of two photos that survived the geometry.
 #[derive(Clone, Debug, Default)]
@@ -34,21 +32,45 @@ pub const FEWEST_MATCHES: usize = 20;
 const HOMOGRAPHY_TOLERANCE: f64 = 0.006;
 /// How far from the epipolar line, likewise: about 2.5 pixels of 1600.
 const EPIPOLAR_TOLERANCE: f64 = 0.0015;
-/// How far relief may move a match along its epipolar line, likewise: a house of a quarter of the flying height.
-const PARALLAX: f64 = 0.15;
+/// How far relief may move a match along its epipolar line, likewise: a tree of a quarter of the flying height.
+const PARALLAX: f64 = 0.12;
+/// Keypoints that are enough to see how two photos lie, and how many must agree.
+const ROUGH_KEYPOINTS: usize = 1200;
+const ROUGH_MATCHES: usize = 25;
 
 /// Matches two photos and verifies the matches; empty when nothing reliable is left.
 ///
 /// `longest_side_px` is the longer side of the larger photo, the yardstick of the tolerances.
 pub fn match_pair(first: usize, second: usize, a: &Keypoints, b: &Keypoints, longest_side_px: f64) -> PairMatches {
-    let candidates = match_descriptors(a, b);
-    let places: Vec<[Vector2<f64>; 2]> = candidates
-        .iter()
-        .map(|&[i, j]| [a.points[i as usize].xy.into(), b.points[j as usize].xy.into()])
-        .collect();
     let seed = (first as u64) << 32 | second as u64;
+    let candidates = match rough_mapping(a, b, longest_side_px, seed) {
+        Some(mapping) => {
+            descriptors::match_near(a, b, PARALLAX * longest_side_px, |xy| homography::map(&mapping, xy))
+        }
+        None => descriptors::match_all(a, b),
+    };
+    let places = places_of(a, b, &candidates);
     let matches = verified(&places, longest_side_px, seed).into_iter().map(|index| candidates[index]).collect();
     PairMatches { first, second, matches }
+}
+
+/// The homography of the largest keypoints, in pixels: a tenth of the work tells where to look for the others.
+fn rough_mapping(a: &Keypoints, b: &Keypoints, longest_side_px: f64, seed: u64) -> Option<Matrix3<f64>> {
+    let (coarse_a, coarse_b) = (a.largest(ROUGH_KEYPOINTS), b.largest(ROUGH_KEYPOINTS));
+    let candidates = descriptors::match_all(&coarse_a, &coarse_b);
+    let scale = 2.0 / longest_side_px;
+    let scaled: Vec<[Vector2<f64>; 2]> =
+        places_of(&coarse_a, &coarse_b, &candidates).iter().map(|[p, q]| [p * scale, q * scale]).collect();
+    let flat = ransac::best_model(&homography::Estimator, &scaled, 4.0 * HOMOGRAPHY_TOLERANCE, seed)?;
+    (flat.inliers.len() >= ROUGH_MATCHES && 3 * flat.inliers.len() > candidates.len()).then(|| {
+        let zoom = Matrix3::new(scale, 0.0, 0.0, 0.0, scale, 0.0, 0.0, 0.0, 1.0);
+        let back = Matrix3::new(1.0 / scale, 0.0, 0.0, 0.0, 1.0 / scale, 0.0, 0.0, 0.0, 1.0);
+        back * flat.model * zoom
+    })
+}
+
+fn places_of(a: &Keypoints, b: &Keypoints, matches: &[[u32; 2]]) -> Vec<[Vector2<f64>; 2]> {
+    matches.iter().map(|&[i, j]| [a.points[i as usize].xy.into(), b.points[j as usize].xy.into()]).collect()
 }
 
 /// The indices of the matches that one homography or one fundamental matrix explains.
