@@ -168,7 +168,9 @@ impl Terrain {
         let dike = round_floor(self.crown_height + settled + camber - down, 0.25);
         let low = noise::step(2.0, 0.5, dike);
         let land = if low > 0.0 { 0.10 * low * noise::fractal(p, 14.0, 2, self.seed) } else { 0.0 };
-        dike + land - self.ditch_depth(p) - bed(self.creek.shore(p), self.creek.bank, self.creek.freeboard)
+        dike + land
+            - self.ditch_depth(p)
+            - bed(self.creek.shore(p), self.creek.bank, self.creek.freeboard)
             - bed(self.pond.shore(p), POND_BANK, POND_FREEBOARD)
     }
 

@@ -35,7 +35,12 @@ impl Affine {
         fit
     }
 
-    fn fit_weighted(places: &[[f64; 2]], displacements: &[[f64; 2]], weights: &[f64], middle: [f64; 2]) -> Option<Self> {
+    fn fit_weighted(
+        places: &[[f64; 2]],
+        displacements: &[[f64; 2]],
+        weights: &[f64],
+        middle: [f64; 2],
+    ) -> Option<Self> {
         if places.len() < 3 {
             return None;
         }

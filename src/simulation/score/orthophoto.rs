@@ -144,7 +144,8 @@ fn summarise(pairs: &[Pair<'_>], gsd_m: f64, tried: usize, covered: usize) -> Op
         let expected = affine.displacement(pair.place.at);
         (pair.displacement[0] - expected[0]).hypot(pair.displacement[1] - expected[1])
     };
-    let (good, wrong): (Vec<&Pair<'_>>, Vec<&Pair<'_>>) = open.into_iter().partition(|pair| residual(pair) <= OUTLIER_M);
+    let (good, wrong): (Vec<&Pair<'_>>, Vec<&Pair<'_>>) =
+        open.into_iter().partition(|pair| residual(pair) <= OUTLIER_M);
     if good.len() < 3 {
         return None;
     }
@@ -159,7 +160,8 @@ fn summarise(pairs: &[Pair<'_>], gsd_m: f64, tried: usize, covered: usize) -> Op
         absolute_rmse_m: rms(pairs.iter().map(|pair| absolute(pair))),
         affine_rmse_m: rms(pairs.iter().map(|pair| residual(pair))),
     };
-    let (absolute_rmse_m, affine_rmse_m) = (rms(good.iter().map(|p| absolute(p))), rms(good.iter().map(|p| residual(p))));
+    let (absolute_rmse_m, affine_rmse_m) =
+        (rms(good.iter().map(|p| absolute(p))), rms(good.iter().map(|p| residual(p))));
     Some(OrthoScore {
         gsd_m,
         tried,
@@ -196,8 +198,9 @@ fn places(truth: &Path, reference: &Raster) -> Result<Vec<Place>> {
         tall.push((middle, radius));
     }
     let spare = FINE_HALF as f64 * reference.geo_transform()?.pixel_size() * 1.5;
-    let in_the_open =
-        |at: [f64; 2]| tall.iter().all(|(middle, radius)| (at[0] - middle[0]).hypot(at[1] - middle[1]) > radius + spare);
+    let in_the_open = |at: [f64; 2]| {
+        tall.iter().all(|(middle, radius)| (at[0] - middle[0]).hypot(at[1] - middle[1]) > radius + spare)
+    };
 
     let mut places = check_points(&truth.join("check_points.csv"))?;
     for place in &mut places {
