@@ -204,7 +204,7 @@ impl Receiver {
             gps,
             errors: [Wander::new(sigma, memory), Wander::new(sigma, memory), Wander::new(vertical, memory)],
             // Pilots start from the strip at the foot of the dike, level with the land.
-            take_off_height_m: site.origin()[2],
+            take_off_height_m: site.origin[2],
         }
     }
 

@@ -130,11 +130,11 @@ impl<'a> Studio<'a> {
     /// Halves the stretch in which the ray goes under the surface.
     fn refine(&self, view: &View, slope: [f64; 2], mut below: f32, mut above: f32) -> f32 {
         for _ in 0..6 {
-            let middle = (below + above) / 2.0;
+            let middle = f32::midpoint(below, above);
             let surface = self.canvas.height_at(view.at(slope, middle)).unwrap_or(f32::MIN);
             if surface >= middle { below = middle } else { above = middle }
         }
-        (below + above) / 2.0
+        f32::midpoint(below, above)
     }
 
     fn blurred(&self, light: &[[f32; 3]], column: usize, row: usize) -> [f32; 3] {

@@ -90,7 +90,7 @@ pub(crate) fn cameras(plan: &Plan) -> Result<String> {
             "utm_crs": plan.site.crs.to_string(),
             "heights": "metres above the WGS 84 ellipsoid",
             "enu": "metres east, north, up from the origin",
-            "enu_origin": plan.site.origin(),
+            "enu_origin": plan.site.origin,
             "angles": "degrees; yaw clockwise from true north, pitch -90 looks straight down, roll about the view",
             "enu_to_camera": "rows: right, down, forward of the camera, each in east, north, up",
             "pixels": "(0, 0) is the top-left corner of the top-left pixel",
@@ -251,7 +251,7 @@ fn write_ortho(scene: &Scene<'_>, path: &Path) -> Result<()> {
 fn write_dsm(scene: &Scene<'_>, path: &Path) -> Result<()> {
     let sheet = Sheet::of(scene, scene.plan.gsd_m * 4.0)?;
     let mut writer = DemWriter::create(path, sheet.size, sheet.transform, scene.plan.site.crs)?;
-    let land = scene.plan.site.origin()[2] as f32;
+    let land = scene.plan.site.origin[2] as f32;
     sheet.for_each_strip(scene, |at, size, positions| {
         let height = |position: &Option<[f64; 2]>| position.and_then(|p| scene.canvas.height_at(p)).map(|h| h + land);
         let heights: Vec<f32> = positions.iter().map(|position| height(position).unwrap_or(DEM_NODATA)).collect();
@@ -296,7 +296,7 @@ impl Sheet {
         let back = Projection::new(scene.plan.site.crs, Crs::WGS84)?;
         let place = |pixel: [f64; 2]| -> Result<[f64; 2]> {
             let [lon, lat] = back.forward(self.transform.pixel_to_ground(pixel))?;
-            let [e, n, _] = scene.plan.site.to_enu([lon, lat, scene.plan.site.origin()[2]]);
+            let [e, n, _] = scene.plan.site.to_enu([lon, lat, scene.plan.site.origin[2]]);
             Ok([e, n])
         };
         let axis = scene.plan.landscape.axis();

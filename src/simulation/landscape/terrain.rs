@@ -105,7 +105,7 @@ impl Terrain {
         Self {
             seed: bits("ground"),
             axis: [side * heading.cos(), side * heading.sin()],
-            bend: [between(0.8, 2.2) as f32, between(90.0, 140.0) as f32, between(0.0, 6.28) as f32],
+            bend: [between(0.8, 2.2) as f32, between(90.0, 140.0) as f32, between(0.0, std::f64::consts::TAU) as f32],
             crown_height,
             half_crown,
             half_road: between(1.45, 1.9) as f32,

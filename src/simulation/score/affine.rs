@@ -65,7 +65,7 @@ impl Affine {
 
     /// Returns by how many millionths the map enlarges.
     pub(super) fn scale_ppm(&self) -> f64 {
-        (self.rows[0][0] + self.rows[1][1]) / 2.0 * 1e6
+        f64::midpoint(self.rows[0][0], self.rows[1][1]) * 1e6
     }
 
     /// Returns by how much the map turns, counter-clockwise, in thousandths of a radian.
