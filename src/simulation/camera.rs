@@ -2,7 +2,7 @@
 
 use super::dice::Dice;
 
-/// A camera with Brown's distortion (D. C. Brown, 1966, "Decentering distortion of lenses"), in OpenCV's terms.
+/// A camera with Brown's distortion (D. C. Brown, 1966, "Decentering distortion of lenses"), in `OpenCV`'s terms.
 ///
 /// Pixel (0, 0) is the top-left corner of the photo.
 #[derive(Clone, Debug, PartialEq)]
@@ -88,7 +88,7 @@ impl TruePose {
     /// Returns the camera's right, down and forward axes, each in east, north, up.
     ///
     /// DJI's gimbal: yaw about the vertical, then pitch about the right axis, then roll about the view.
-    pub(crate) fn axes(&self) -> [[f64; 3]; 3] {
+    pub(crate) fn axes(self) -> [[f64; 3]; 3] {
         let (sin_yaw, cos_yaw) = self.yaw_deg.to_radians().sin_cos();
         let (sin_pitch, cos_pitch) = self.pitch_deg.to_radians().sin_cos();
         let (sin_roll, cos_roll) = self.roll_deg.to_radians().sin_cos();
@@ -103,7 +103,7 @@ impl TruePose {
     }
 
     /// Returns a point of the landscape in the camera's frame (right, down, forward).
-    pub(crate) fn to_camera(&self, enu: [f64; 3]) -> [f64; 3] {
+    pub(crate) fn to_camera(self, enu: [f64; 3]) -> [f64; 3] {
         let d: [f64; 3] = std::array::from_fn(|i| enu[i] - self.enu[i]);
         self.axes().map(|axis| axis[0] * d[0] + axis[1] * d[1] + axis[2] * d[2])
     }

@@ -44,7 +44,8 @@ impl Canvas {
         let mut heights = vec![0.0_f32; width * height];
         let mut colours = vec![[0_u8; 3]; width * height];
         let mut materials = vec![Material::Ground; width * height];
-        let rows = heights.par_chunks_mut(width).zip(colours.par_chunks_mut(width)).zip(materials.par_chunks_mut(width));
+        let rows =
+            heights.par_chunks_mut(width).zip(colours.par_chunks_mut(width)).zip(materials.par_chunks_mut(width));
         rows.enumerate().for_each(|(row, ((heights, colours), materials))| {
             for column in 0..width {
                 let surface = landscape.surface(frame.place(column as f64, row as f64));
@@ -53,8 +54,16 @@ impl Canvas {
                 materials[column] = surface.material;
             }
         });
-        let mut canvas =
-            Self { origin: frame.origin, axis: frame.axis, cell: frame.cell, width, height, heights, colours, materials };
+        let mut canvas = Self {
+            origin: frame.origin,
+            axis: frame.axis,
+            cell: frame.cell,
+            width,
+            height,
+            heights,
+            colours,
+            materials,
+        };
         canvas.light(landscape, &frame);
         canvas
     }
@@ -86,10 +95,7 @@ impl Canvas {
     /// Returns the column and row of a place, in points.
     pub(crate) fn position(&self, [e, n]: [f64; 2]) -> [f64; 2] {
         let (dx, dy) = (e - self.origin[0], n - self.origin[1]);
-        [
-            (dx * self.axis[0] + dy * self.axis[1]) / self.cell,
-            (dx * self.axis[1] - dy * self.axis[0]) / self.cell,
-        ]
+        [(dx * self.axis[0] + dy * self.axis[1]) / self.cell, (dx * self.axis[1] - dy * self.axis[0]) / self.cell]
     }
 
     /// Returns the index of the point before a position and the share of the way to the next ones;

@@ -2,7 +2,7 @@
 
 use std::f64::consts::TAU;
 
-/// SplitMix64 (G. Steele, D. Lea, C. Flood, 2014, "Fast splittable pseudorandom number generators").
+/// `SplitMix64` (G. Steele, D. Lea, C. Flood, 2014, "Fast splittable pseudorandom number generators").
 ///
 /// Written here, not taken from a crate, because a seed must give the same world after every update.
 #[derive(Clone, Debug)]

@@ -111,7 +111,8 @@ fn xmp(shot: &Shot) -> String {
         values.push(("RtkStdLat", format!("{north:.5}")));
         values.push(("RtkStdHgt", format!("{up:.5}")));
     }
-    let attributes: Vec<String> = values.iter().map(|(name, value)| format!("   drone-dji:{name}=\"{value}\"")).collect();
+    let attributes: Vec<String> =
+        values.iter().map(|(name, value)| format!("   drone-dji:{name}=\"{value}\"")).collect();
     format!(
         "<?xpacket begin=\"\u{feff}\" id=\"W5M0MpCehiHzreSzNTczkc9d\"?>\n\
          <x:xmpmeta xmlns:x=\"adobe:ns:meta/\">\n \
@@ -144,7 +145,9 @@ mod tests {
         let jpeg = encode_jpeg(&Rgb8::new(400, 300), 90).unwrap();
         let read = parse_metadata(&annotate(&jpeg, &shot, &camera).unwrap()).unwrap();
         let lonlat = read.lonlat.unwrap();
-        assert!((lonlat[0] - shot.recorded.lonlat[0]).abs() < 1e-8 && (lonlat[1] - shot.recorded.lonlat[1]).abs() < 1e-8);
+        assert!(
+            (lonlat[0] - shot.recorded.lonlat[0]).abs() < 1e-8 && (lonlat[1] - shot.recorded.lonlat[1]).abs() < 1e-8
+        );
         assert_eq!(read.taken_at, Some(shot.taken_at.to_utc()));
         assert_eq!((read.rtk_flag, read.gps_sigma.unwrap().vertical_m), (Some(50), 0.02));
         assert!((read.relative_altitude_m.unwrap() - shot.recorded.relative_altitude_m).abs() < 1e-3);

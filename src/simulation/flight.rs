@@ -79,7 +79,10 @@ impl Layout {
     /// Returns how far along and across the dike photos see anything, in metres.
     pub(crate) fn seen_m(&self) -> [f64; 2] {
         let steps = |count: usize, spacing: f64| (count.max(1) - 1) as f64 * spacing;
-        [self.footprint[1] + steps(self.in_strip(), self.spacing[1]), self.footprint[0] + steps(self.strips, self.spacing[0])]
+        [
+            self.footprint[1] + steps(self.in_strip(), self.spacing[1]),
+            self.footprint[0] + steps(self.strips, self.spacing[0]),
+        ]
     }
 
     /// Returns where each photo is planned: strip, along, across, and whether the strip is flown backwards.
@@ -109,7 +112,13 @@ pub(crate) fn fly(seed: u64, landscape: &Landscape, layout: &Layout, gps: Gps, s
     let mut elapsed_s = 0.0;
     let mut shots: Vec<Shot> = Vec::with_capacity(layout.photos);
     for (index, (strip, along, across, backwards)) in layout.stations().into_iter().enumerate() {
-        let passed_s = if index == 0 { 0.0 } else if shots[index - 1].strip == strip { INTERVAL_S } else { TURN_S };
+        let passed_s = if index == 0 {
+            0.0
+        } else if shots[index - 1].strip == strip {
+            INTERVAL_S
+        } else {
+            TURN_S
+        };
         elapsed_s += passed_s;
         let (along, across) = (along + 0.35 * dice.normal(), across + 0.35 * dice.normal());
         let pose = TruePose {
@@ -195,7 +204,7 @@ impl Receiver {
             gps,
             errors: [Wander::new(sigma, memory), Wander::new(sigma, memory), Wander::new(vertical, memory)],
             // Pilots start from the strip at the foot of the dike, level with the land.
-            take_off_height_m: site.origin()[2],
+            take_off_height_m: site.origin[2],
         }
     }
 

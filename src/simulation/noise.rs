@@ -110,7 +110,8 @@ mod tests {
 
     #[test]
     fn noise_is_centred_and_stays_in_its_range() {
-        let values: Vec<f32> = (0..40_000).map(|i| value([(i % 200) as f32 * 0.37, (i / 200) as f32 * 0.41], 1.0, 5)).collect();
+        let values: Vec<f32> =
+            (0..40_000).map(|i| value([(i % 200) as f32 * 0.37, (i / 200) as f32 * 0.41], 1.0, 5)).collect();
         let mean = values.iter().sum::<f32>() / values.len() as f32;
         assert!(mean.abs() < 0.03, "mean {mean}");
         assert!(values.iter().all(|v| v.abs() <= 1.0));
@@ -118,7 +119,8 @@ mod tests {
 
     #[test]
     fn seeds_give_unrelated_noise() {
-        let product: f32 = (0..10_000).map(|i| value([i as f32 * 0.7, 0.3], 1.0, 1) * value([i as f32 * 0.7, 0.3], 1.0, 2)).sum();
+        let product: f32 =
+            (0..10_000).map(|i| value([i as f32 * 0.7, 0.3], 1.0, 1) * value([i as f32 * 0.7, 0.3], 1.0, 2)).sum();
         assert!((product / 10_000.0).abs() < 0.02, "{product}");
     }
 

@@ -96,7 +96,7 @@ mod tests {
         let (picture, boxes) = render_ortho(&landscape, &window);
         assert_eq!((picture.width, picture.height, picture.data.len()), (96, 64, 96 * 64 * 3));
         let found = boxes.iter().find(|b| b.class == object.class).unwrap().pixels;
-        let middle = [(found[0] + found[2]) / 2.0, (found[1] + found[3]) / 2.0];
+        let middle = [f64::midpoint(found[0], found[2]), f64::midpoint(found[1], found[3])];
         assert!((middle[0] - 48.0).abs() < 6.0 && (middle[1] - 32.0).abs() < 6.0, "{middle:?}");
     }
 

@@ -11,8 +11,9 @@ use super::{
 };
 use crate::raster::Rgb8;
 
-/// Side of the blocks whose greatest height lets a ray skip them, in points of the canvas.
-const BLOCK: usize = 16;
+/// Sides of the blocks whose greatest height lets a ray skip them, in points of the canvas: large ones bring it
+/// down past roofs and crowns that are elsewhere, small ones past tussocks.
+const BLOCKS: [usize; 2] = [128, 16];
 
 /// Share of a pixel's light that its neighbour on each side gets: the sharpness of a good small camera.
 const SPREAD: f32 = 0.09;
@@ -26,9 +27,7 @@ pub(crate) struct Studio<'a> {
     camera: &'a Camera,
     /// Ray of each pixel: right and down for each unit forward.
     rays: Vec<[f32; 2]>,
-    /// Greatest height in and around each block.
-    tops: Vec<f32>,
-    blocks_across: usize,
+    tops: [Tops; 2],
     highest: f32,
     seed: u32,
 }
@@ -40,10 +39,9 @@ impl<'a> Studio<'a> {
             let pixel = [(i % width) as f64 + 0.5, (i / width) as f64 + 0.5];
             camera.ray(pixel).map(|v| v as f32)
         });
-        let blocks_across = canvas.width.div_ceil(BLOCK);
-        let tops = block_tops(canvas, blocks_across);
-        let highest = tops.iter().copied().fold(f32::MIN, f32::max);
-        Self { canvas, camera, rays: rays.collect(), tops, blocks_across, highest, seed: seed as u32 }
+        let tops = BLOCKS.map(|side| Tops::of(canvas, side));
+        let highest = tops[0].heights.iter().copied().fold(f32::MIN, f32::max);
+        Self { canvas, camera, rays: rays.collect(), tops, highest, seed: seed as u32 }
     }
 
     /// Takes one photo. Memory: 15 bytes a pixel while it works.
@@ -101,44 +99,42 @@ impl<'a> Studio<'a> {
         let steepness = slope[0].hypot(slope[1]).max(1e-3);
         // One point of the canvas sideways for each step, but never more than a metre down.
         let stride = (1.0 / steepness).min(1.0) as f32;
+        let pace = slope.map(|v| 1.0 / v.abs().max(1e-9));
+        let (right, down) = (slope[0] > 0.0, slope[1] > 0.0);
         let mut height = self.highest + 0.01;
-        loop {
-            let position = view.at(slope, height);
-            let [x, y] = position;
+        'blocks: loop {
+            let [x, y] = view.at(slope, height);
             if x < 0.0 || y < 0.0 || x >= (self.canvas.width - 1) as f64 || y >= (self.canvas.height - 1) as f64 {
                 return None;
             }
-            let (bx, by) = (x as usize / BLOCK, y as usize / BLOCK);
-            let top = self.tops[by * self.blocks_across + bx];
-            if height > top {
-                height = top.max(height - Self::way_out(position, slope, [bx, by]));
-                continue;
+            for tops in &self.tops {
+                let (column, row) = (x as usize / tops.side, y as usize / tops.side);
+                let top = tops.heights[row * tops.across + column];
+                if height > top {
+                    // Down to the top of the block, or to where the ray leaves it, whichever comes first.
+                    let ahead = |at: f64, block: usize, onwards: bool| {
+                        if onwards { ((block + 1) * tops.side) as f64 - at } else { at - (block * tops.side) as f64 }
+                    };
+                    let way_out = (ahead(x, column, right) * pace[0]).min(ahead(y, row, down) * pace[1]);
+                    height = top.max(height - way_out as f32 - 1e-4);
+                    continue 'blocks;
+                }
             }
-            let surface = self.canvas.height_at(position)?;
-            if surface >= height {
+            if self.canvas.height_at([x, y])? >= height {
                 return Some(self.refine(view, slope, height, height + stride));
             }
             height -= stride;
         }
     }
 
-    /// Returns how far down a ray goes before it leaves its block, metres, and a hair more.
-    fn way_out([x, y]: [f64; 2], slope: [f64; 2], [bx, by]: [usize; 2]) -> f32 {
-        let side = |at: f64, block: usize, slope: f64| {
-            let border = if slope > 0.0 { (block + 1) * BLOCK } else { block * BLOCK };
-            ((border as f64 - at) / slope).abs()
-        };
-        (side(x, bx, slope[0]).min(side(y, by, slope[1])) + 1e-4) as f32
-    }
-
     /// Halves the stretch in which the ray goes under the surface.
     fn refine(&self, view: &View, slope: [f64; 2], mut below: f32, mut above: f32) -> f32 {
         for _ in 0..6 {
-            let middle = (below + above) / 2.0;
+            let middle = f32::midpoint(below, above);
             let surface = self.canvas.height_at(view.at(slope, middle)).unwrap_or(f32::MIN);
             if surface >= middle { below = middle } else { above = middle }
         }
-        (below + above) / 2.0
+        f32::midpoint(below, above)
     }
 
     fn blurred(&self, light: &[[f32; 3]], column: usize, row: usize) -> [f32; 3] {
@@ -179,7 +175,8 @@ fn wall(colour: [f32; 3], material: Material, position: [f64; 2], height: f32) -
     match material {
         Material::Roof => {
             let course = (f64::from(height) / 0.075) as i32;
-            let brick = 0.85 + 0.25 * (hash(course, ((position[0] + position[1]) * 0.1) as i32, 3) & 0xFF) as f32 / 255.0;
+            let brick =
+                0.85 + 0.25 * (hash(course, ((position[0] + position[1]) * 0.1) as i32, 3) & 0xFF) as f32 / 255.0;
             [128.0 * brick, 92.0 * brick, 74.0 * brick]
         }
         _ => colour.map(|c| c * 0.5),
@@ -200,7 +197,8 @@ struct View {
 impl View {
     fn of(pose: &TruePose, canvas: &Canvas) -> Self {
         let [e, n, up] = pose.enu;
-        let (camera, east, north) = (canvas.position([e, n]), canvas.position([e + 1.0, n]), canvas.position([e, n + 1.0]));
+        let (camera, east, north) =
+            (canvas.position([e, n]), canvas.position([e + 1.0, n]), canvas.position([e, n + 1.0]));
         let from_camera = |p: [f64; 2]| [p[0] - camera[0], p[1] - camera[1]];
         Self { axes: pose.axes(), camera, height: up, east: from_camera(east), north: from_camera(north) }
     }
@@ -221,21 +219,27 @@ impl View {
     }
 }
 
-/// Returns the greatest height of each block and the points next to it.
-fn block_tops(canvas: &Canvas, blocks_across: usize) -> Vec<f32> {
-    let blocks_down = canvas.height.div_ceil(BLOCK);
-    let of_block = |index: usize| {
-        let (bx, by) = (index % blocks_across, index / blocks_across);
-        let reach = |block: usize, limit: usize| block * BLOCK..((block + 1) * BLOCK + 1).min(limit);
-        let mut top = f32::MIN;
-        for row in reach(by, canvas.height) {
-            for column in reach(bx, canvas.width) {
-                top = top.max(canvas.heights[row * canvas.width + column]);
-            }
-        }
-        top
-    };
-    (0..blocks_across * blocks_down).into_par_iter().map(of_block).collect()
+/// The greatest height in and around each block of a canvas.
+struct Tops {
+    side: usize,
+    across: usize,
+    heights: Vec<f32>,
+}
+
+impl Tops {
+    fn of(canvas: &Canvas, side: usize) -> Self {
+        let (across, down) = (canvas.width.div_ceil(side), canvas.height.div_ceil(side));
+        let of_block = |index: usize| {
+            let reach = |block: usize, limit: usize| block * side..((block + 1) * side + 1).min(limit);
+            let columns = reach(index % across, canvas.width);
+            let rows = reach(index / across, canvas.height);
+            let row_top = |row: usize| {
+                canvas.heights[row * canvas.width..][columns.clone()].iter().copied().fold(f32::MIN, f32::max)
+            };
+            rows.map(row_top).fold(f32::MIN, f32::max)
+        };
+        Self { side, across, heights: (0..across * down).into_par_iter().map(of_block).collect() }
+    }
 }
 
 #[cfg(test)]
@@ -281,7 +285,10 @@ mod tests {
             let [x, y] = view.at(slope, height);
             let place = [-30.0 + x * 0.05, 30.0 - y * 0.05, f64::from(height)];
             let pixel = camera.project(pose.to_camera(place)).unwrap();
-            assert!((pixel[0] - column as f64 - 0.5).abs() < 0.01 && (pixel[1] - row as f64 - 0.5).abs() < 0.01, "{pixel:?}");
+            assert!(
+                (pixel[0] - column as f64 - 0.5).abs() < 0.01 && (pixel[1] - row as f64 - 0.5).abs() < 0.01,
+                "{pixel:?}"
+            );
         }
     }
 }

@@ -48,7 +48,15 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { out: PathBuf::from("flight"), seed: 1, photos: 24, width: 1600, height: 1200, gsd_m: 0.03, gps: Gps::Standard }
+        Self {
+            out: PathBuf::from("flight"),
+            seed: 1,
+            photos: 24,
+            width: 1600,
+            height: 1200,
+            gsd_m: 0.03,
+            gps: Gps::Standard,
+        }
     }
 }
 
@@ -75,6 +83,7 @@ pub struct Summary {
 
 /// Points of the canvas for each pixel on the ground.
 const CELL_SHARE: f64 = 0.75;
+const JPEG_QUALITY: u8 = 90;
 /// Eight bytes each: 4 GB.
 const MOST_POINTS: f64 = 5e8;
 
@@ -97,46 +106,34 @@ pub fn simulate(options: &Options) -> Result<Summary> {
 pub fn simulate_with_progress(options: &Options, photo_done: &dyn Fn(usize)) -> Result<Summary> {
     check(options)?;
     let started = Instant::now();
-    let camera = Camera::of(options.seed, options.width, options.height);
-    let layout = Layout::of(options.photos, &camera, options.gsd_m);
-    let landscape = Landscape::new(options.seed, layout.well_seen_m());
-    let site = Site::new()?;
-    let shots = flight::fly(options.seed, &landscape, &layout, options.gps, &site);
-    let folders = make_folders(&options.out, &shots)?;
+    let plan = Plan::of(options)?;
+    let folders = make_folders(&options.out)?;
+    claim(&folders, &plan)?;
 
-    let frame = frame(&landscape, &camera, &shots, options.gsd_m * CELL_SHARE);
+    let frame = frame(&plan, options.gsd_m * CELL_SHARE);
     if frame.width as f64 * frame.height as f64 > MOST_POINTS {
-        return Err(Error::Options("the land under it would need over 4 GB: take fewer photos or a coarser GSD".to_owned()));
+        return Err(Error::Options(
+            "the land under it would need over 4 GB: take fewer photos or a coarser GSD".to_owned(),
+        ));
     }
-    let canvas = Canvas::of(&landscape, frame);
-    let studio = Studio::new(&canvas, &camera, options.seed);
-    for (index, shot) in shots.iter().enumerate() {
-        let jpeg = encode_jpeg(&studio.photograph(shot, index as u32), 90)?;
-        write_whole(&folders.images.join(&shot.name), &exif::annotate(&jpeg, shot, &camera)?)?;
+    let canvas = Canvas::of(&plan.landscape, frame);
+    let studio = Studio::new(&canvas, &plan.camera, options.seed);
+    for (index, shot) in plan.shots.iter().enumerate() {
+        let jpeg = encode_jpeg(&studio.photograph(shot, index as u32), JPEG_QUALITY)?;
+        write_whole(&folders.images.join(&shot.name), &exif::annotate(&jpeg, shot, &plan.camera)?)?;
         photo_done(index + 1);
     }
-    let scene = truth::Scene {
-        seed: options.seed,
-        gps: options.gps,
-        gsd_m: options.gsd_m,
-        layout: &layout,
-        landscape: &landscape,
-        camera: &camera,
-        shots: &shots,
-        site: &site,
-        canvas: &canvas,
-        studio: &studio,
-    };
     let gcp_list = options.out.join("gcp_list.txt");
+    let scene = truth::Scene { plan: &plan, canvas: &canvas, studio: &studio };
     let counts = truth::write(&scene, &folders.truth, &gcp_list)?;
-    let count = |class: &&str| landscape.objects().iter().filter(|object| object.class == *class).count();
+    let count = |class: &str| plan.landscape.objects().iter().filter(|object| object.class == class).count();
     Ok(Summary {
         seed: options.seed,
         gps: options.gps,
-        photos: shots.len(),
+        photos: plan.shots.len(),
         gsd_m: options.gsd_m,
-        height_above_ground_m: layout.height_m,
-        crs: site.crs.to_string(),
+        height_above_ground_m: plan.layout.height_m,
+        crs: plan.site.crs.to_string(),
         objects: CLASSES.iter().map(|class| ((*class).to_owned(), count(class))).collect(),
         gcps: counts.gcps,
         check_points: counts.check_points,
@@ -145,6 +142,29 @@ pub fn simulate_with_progress(options: &Options, photo_done: &dyn Fn(usize)) -> 
         gcp_list,
         elapsed_s: started.elapsed().as_secs_f64(),
     })
+}
+
+/// Everything that is decided before the first pixel.
+pub(crate) struct Plan {
+    pub seed: u64,
+    pub gps: Gps,
+    pub gsd_m: f64,
+    pub camera: Camera,
+    pub layout: Layout,
+    pub landscape: Landscape,
+    pub site: Site,
+    pub shots: Vec<Shot>,
+}
+
+impl Plan {
+    fn of(options: &Options) -> Result<Self> {
+        let camera = Camera::of(options.seed, options.width, options.height);
+        let layout = Layout::of(options.photos, &camera, options.gsd_m);
+        let landscape = Landscape::new(options.seed, layout.well_seen_m());
+        let site = Site::new()?;
+        let shots = flight::fly(options.seed, &landscape, &layout, options.gps, &site);
+        Ok(Self { seed: options.seed, gps: options.gps, gsd_m: options.gsd_m, camera, layout, landscape, site, shots })
+    }
 }
 
 fn check(options: &Options) -> Result<()> {
@@ -166,31 +186,44 @@ struct Folders {
     truth: PathBuf,
 }
 
-fn make_folders(out: &Path, shots: &[Shot]) -> Result<Folders> {
+fn make_folders(out: &Path) -> Result<Folders> {
     let folders = Folders { images: out.join("images"), truth: out.join("truth") };
     for folder in [&folders.images, &folders.truth] {
         fs::create_dir_all(folder).map_err(|source| Error::Write { path: folder.clone(), source })?;
     }
-    let entries = fs::read_dir(&folders.images).map_err(|source| Error::Write { path: folders.images.clone(), source })?;
-    for entry in entries.flatten() {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if !name.starts_with('.') && !shots.iter().any(|shot| shot.name == name) {
-            return Err(Error::FolderInUse { folder: folders.images, example: name });
-        }
-    }
     Ok(folders)
 }
 
+/// Writes the cameras first: they say which flight the folder belongs to, and no other may be written into it.
+fn claim(folders: &Folders, plan: &Plan) -> Result<()> {
+    let in_use = |example: String| Error::FolderInUse { folder: folders.images.clone(), example };
+    let entries =
+        fs::read_dir(&folders.images).map_err(|source| Error::Write { path: folders.images.clone(), source })?;
+    for entry in entries.flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if !name.starts_with('.') && !plan.shots.iter().any(|shot| shot.name == name) {
+            return Err(in_use(name));
+        }
+    }
+    let path = folders.truth.join("cameras.json");
+    let cameras = truth::cameras(plan)?;
+    match fs::read(&path) {
+        Ok(there) if there != cameras.as_bytes() => Err(in_use("the cameras in truth/ are others".to_owned())),
+        Ok(_) => Ok(()),
+        Err(_) => write_whole(&path, cameras.as_bytes()),
+    }
+}
+
 /// Returns the canvas that all photos together see, along the dike.
-fn frame(landscape: &Landscape, camera: &Camera, shots: &[Shot], cell: f64) -> Frame {
+fn frame(plan: &Plan, cell: f64) -> Frame {
     /// Below every ditch, and a little to spare at the sides.
     const DEEPEST_M: f64 = -2.0;
     const SPARE_M: f64 = 0.5;
-    let axis = landscape.axis();
+    let (camera, axis) = (&plan.camera, plan.landscape.axis());
     let (w, h) = (camera.width as f64, camera.height as f64);
     let border = [[0.0, 0.0], [w / 2.0, 0.0], [w, 0.0], [w, h / 2.0], [w, h], [w / 2.0, h], [0.0, h], [0.0, h / 2.0]];
     let (mut low, mut high) = ([f64::MAX; 2], [f64::MIN; 2]);
-    for shot in shots {
+    for shot in &plan.shots {
         let [right, down, forward] = shot.pose.axes();
         for [u, v] in border.map(|pixel| camera.ray(pixel)) {
             let ray: [f64; 3] = std::array::from_fn(|i| right[i] * u + down[i] * v + forward[i]);
@@ -216,4 +249,115 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
         .and_then(|()| fs::rename(&partial, path))
         .inspect_err(|_| drop(fs::remove_file(&partial)))
         .map_err(|source| Error::Write { path: path.to_owned(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::raster::{Raster, Window, read_metadata, read_photo};
+
+    fn small(out: &Path, seed: u64) -> Options {
+        Options { out: out.to_owned(), seed, photos: 6, width: 240, height: 180, gsd_m: 0.08, gps: Gps::Rtk }
+    }
+
+    fn digest(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+        let read =
+            |entry: fs::DirEntry| (entry.file_name().to_string_lossy().into_owned(), fs::read(entry.path()).unwrap());
+        fs::read_dir(folder).unwrap().map(|entry| read(entry.unwrap())).collect()
+    }
+
+    #[test]
+    fn the_same_options_give_the_same_files_on_any_number_of_threads() {
+        let (a, b) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        simulate(&small(a.path(), 4)).unwrap();
+        let one = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+        one.install(|| simulate(&small(b.path(), 4))).unwrap();
+        for folder in ["images", "truth"] {
+            assert!(digest(&a.path().join(folder)) == digest(&b.path().join(folder)), "{folder} differ");
+        }
+        assert_eq!(digest(&a.path().join("images")).len(), 6);
+    }
+
+    #[test]
+    fn a_folder_keeps_the_flight_it_has() {
+        let folder = tempfile::tempdir().unwrap();
+        simulate(&small(folder.path(), 4)).unwrap();
+        simulate(&small(folder.path(), 4)).unwrap();
+        assert!(matches!(simulate(&small(folder.path(), 5)), Err(Error::FolderInUse { .. })));
+        let fewer = Options { photos: 3, ..small(folder.path(), 4) };
+        assert!(matches!(simulate(&fewer), Err(Error::FolderInUse { .. })));
+    }
+
+    /// A target looks the same when it is turned by half a turn about its middle.
+    #[test]
+    fn gcps_are_where_the_photos_show_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = Options { width: 640, height: 480, gsd_m: 0.03, photos: 9, ..small(folder.path(), 2) };
+        let summary = simulate(&options).unwrap();
+        let list = fs::read_to_string(&summary.gcp_list).unwrap();
+        assert_eq!(list.lines().next(), Some("EPSG:32631"));
+        let mut errors = Vec::new();
+        for line in list.lines().skip(1) {
+            let fields: Vec<&str> = line.split(' ').collect();
+            let [px, py] = [3, 4].map(|i| fields[i].parse::<f64>().unwrap());
+            let photo = read_photo(&summary.images.join(fields[5])).unwrap();
+            errors.push(centre_of_symmetry(&photo, [px, py]).map(f64::abs));
+        }
+        assert!(errors.len() >= 3, "{list}");
+        for axis in 0..2 {
+            let mean = errors.iter().map(|error| error[axis]).sum::<f64>() / errors.len() as f64;
+            assert!(mean < 0.3, "{errors:?}");
+        }
+    }
+
+    /// Returns the offset, in quarters of a pixel up to two, about which a photo is most symmetric.
+    fn centre_of_symmetry(photo: &crate::raster::Rgb8, [px, py]: [f64; 2]) -> [f64; 2] {
+        let luma = |x: f64, y: f64| {
+            let (x, y) = (x - 0.5, y - 0.5);
+            let (u, v) = (x.fract(), y.fract());
+            let at = |dx: usize, dy: usize| {
+                photo.pixel(x as usize + dx, y as usize + dy).iter().map(|&c| f64::from(c)).sum::<f64>()
+            };
+            (at(0, 0) * (1.0 - u) + at(1, 0) * u) * (1.0 - v) + (at(0, 1) * (1.0 - u) + at(1, 1) * u) * v
+        };
+        let asymmetry = |[cx, cy]: [f64; 2]| {
+            let offsets = (0..169).map(|i| (f64::from(i % 13) - 6.0, f64::from(i / 13) - 6.0));
+            offsets.map(|(x, y)| (luma(cx + x, cy + y) - luma(cx - x, cy - y)).powi(2)).sum::<f64>()
+        };
+        let tries = (0..289).map(|i| [f64::from(i % 17) / 4.0 - 2.0, f64::from(i / 17) / 4.0 - 2.0]);
+        tries.min_by(|a, b| asymmetry([px + a[0], py + a[1]]).total_cmp(&asymmetry([px + b[0], py + b[1]]))).unwrap()
+    }
+
+    #[test]
+    fn photos_and_truth_say_what_they_are() {
+        let folder = tempfile::tempdir().unwrap();
+        let summary = simulate(&small(folder.path(), 3)).unwrap();
+        let photo = read_metadata(&summary.images.join("DJI_0001.JPG")).unwrap();
+        assert_eq!((photo.width, photo.height, photo.rtk_flag), (240, 180, Some(50)));
+        let ortho = Raster::open(summary.truth.join("ortho.tif")).unwrap();
+        assert_eq!(ortho.crs().unwrap().epsg(), 32631);
+        assert!((ortho.geo_transform().unwrap().pixel_size() - 0.08).abs() < 1e-9);
+        let [w, h] = ortho.size();
+        let middle =
+            ortho.read_rgba(Window { x: w as isize / 2, y: h as isize / 2, width: 4, height: 4 }, [4, 4]).unwrap();
+        assert!(middle.data.chunks_exact(4).all(|pixel| pixel[3] == 255));
+        for name in ["cameras.json", "objects.geojson", "scenery.geojson"] {
+            let text = fs::read_to_string(summary.truth.join(name)).unwrap();
+            let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+            assert!(value["about"]["crs"].as_str().unwrap().starts_with("EPSG:4326"), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_flight_that_cannot_be_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        for wrong in [
+            Options { photos: 0, ..small(folder.path(), 1) },
+            Options { gsd_m: f64::NAN, ..small(folder.path(), 1) },
+            Options { width: 10, ..small(folder.path(), 1) },
+        ] {
+            assert!(matches!(simulate(&wrong), Err(Error::Options(_))));
+        }
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
 }

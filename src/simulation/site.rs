@@ -14,12 +14,14 @@ pub(crate) struct Site {
     frame: LocalFrame,
     to_grid: Projection,
     pub crs: Crs,
+    /// Longitude, latitude and ellipsoidal height of east, north, up zero.
+    pub origin: [f64; 3],
 }
 
 impl Site {
     pub(crate) fn new() -> Result<Self> {
         let crs = Crs::utm_at([ORIGIN[0], ORIGIN[1]]);
-        Ok(Self { frame: LocalFrame::at(ORIGIN), to_grid: Projection::new(Crs::WGS84, crs)?, crs })
+        Ok(Self { frame: LocalFrame::at(ORIGIN), to_grid: Projection::new(Crs::WGS84, crs)?, crs, origin: ORIGIN })
     }
 
     /// Returns longitude, latitude and ellipsoidal height.
@@ -37,10 +39,6 @@ impl Site {
         let [lon, lat, height] = self.to_lonlat(enu);
         let [x, y] = self.to_grid.forward([lon, lat])?;
         Ok([x, y, height])
-    }
-
-    pub(crate) const fn origin(&self) -> [f64; 3] {
-        ORIGIN
     }
 }
 

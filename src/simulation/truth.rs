@@ -8,13 +8,11 @@ use std::{fmt::Write as _, path::Path};
 use serde_json::{Value, json};
 
 use super::{
-    Gps, Landscape, Result,
-    camera::Camera,
+    Result,
     canvas::Canvas,
-    flight::{Layout, Shot},
+    flight::Shot,
     photo::Studio,
-    run::write_whole,
-    site::Site,
+    run::{Plan, write_whole},
 };
 use crate::{
     raster::{CogOptions, CogWriter, Compression, DEM_NODATA, DemWriter},
@@ -24,16 +22,9 @@ use crate::{
 /// A GCP is of use when this many photos show it.
 const LEAST_SIGHTINGS: usize = 3;
 
-/// Everything that is known about a flight.
+/// A flight, and the land as it was photographed.
 pub(crate) struct Scene<'a> {
-    pub seed: u64,
-    pub gps: Gps,
-    pub gsd_m: f64,
-    pub layout: &'a Layout,
-    pub landscape: &'a Landscape,
-    pub camera: &'a Camera,
-    pub shots: &'a [Shot],
-    pub site: &'a Site,
+    pub plan: &'a Plan,
     pub canvas: &'a Canvas,
     pub studio: &'a Studio<'a>,
 }
@@ -43,17 +34,11 @@ pub(crate) struct Counts {
     pub check_points: usize,
 }
 
-/// Writes `cameras.json`, `objects.geojson`, `scenery.geojson`, `check_points.csv`, `ortho.tif` and `dsm.tif` into a folder, and the
+/// Writes `objects.geojson`, `scenery.geojson`, `check_points.csv`, `ortho.tif` and `dsm.tif` into a folder, and the
 /// list of GCPs for the software that stitches.
 pub(crate) fn write(scene: &Scene<'_>, folder: &Path, gcp_list: &Path) -> Result<Counts> {
-    let pretty = |path: &Path, value: &Value| {
-        let mut text = serde_json::to_string_pretty(value).expect("a JSON value is always written");
-        text.push('\n');
-        write_whole(path, text.as_bytes())
-    };
-    pretty(&folder.join("cameras.json"), &cameras(scene)?)?;
-    pretty(&folder.join("objects.geojson"), &objects(scene))?;
-    pretty(&folder.join("scenery.geojson"), &scenery(scene))?;
+    write_whole(&folder.join("objects.geojson"), pretty(&objects(scene)).as_bytes())?;
+    write_whole(&folder.join("scenery.geojson"), pretty(&scenery(scene)).as_bytes())?;
     let (check_points, points) = check_points(scene)?;
     write_whole(&folder.join("check_points.csv"), check_points.as_bytes())?;
     let (list, gcps) = gcps(scene)?;
@@ -63,15 +48,22 @@ pub(crate) fn write(scene: &Scene<'_>, folder: &Path, gcp_list: &Path) -> Result
     Ok(Counts { gcps, check_points: points })
 }
 
-fn cameras(scene: &Scene<'_>) -> Result<Value> {
-    let camera = scene.camera;
-    let photos: Vec<Value> = scene
+fn pretty(value: &Value) -> String {
+    let mut text = serde_json::to_string_pretty(value).expect("a JSON value is always written");
+    text.push('\n');
+    text
+}
+
+/// Returns the content of `cameras.json`: the camera, and the true pose of each photo.
+pub(crate) fn cameras(plan: &Plan) -> Result<String> {
+    let camera = &plan.camera;
+    let photos: Vec<Value> = plan
         .shots
         .iter()
         .map(|shot| {
             let pose = &shot.pose;
-            let [lon, lat, height] = scene.site.to_lonlat(pose.enu);
-            let [x, y, _] = scene.site.to_grid(pose.enu)?;
+            let [lon, lat, height] = plan.site.to_lonlat(pose.enu);
+            let [x, y, _] = plan.site.to_grid(pose.enu)?;
             Ok(json!({
                 "name": shot.name,
                 "strip": shot.strip,
@@ -88,17 +80,17 @@ fn cameras(scene: &Scene<'_>) -> Result<Value> {
             }))
         })
         .collect::<Result<_>>()?;
-    Ok(json!({
+    Ok(pretty(&json!({
         "about": {
-            "seed": scene.seed,
-            "gps": scene.gps,
-            "gsd_m": scene.gsd_m,
-            "height_above_ground_m": scene.layout.height_m,
+            "seed": plan.seed,
+            "gps": plan.gps,
+            "gsd_m": plan.gsd_m,
+            "height_above_ground_m": plan.layout.height_m,
             "crs": "EPSG:4326 (longitude, latitude in degrees)",
-            "utm_crs": scene.site.crs.to_string(),
+            "utm_crs": plan.site.crs.to_string(),
             "heights": "metres above the WGS 84 ellipsoid",
             "enu": "metres east, north, up from the origin",
-            "enu_origin": scene.site.origin(),
+            "enu_origin": plan.site.origin,
             "angles": "degrees; yaw clockwise from true north, pitch -90 looks straight down, roll about the view",
             "enu_to_camera": "rows: right, down, forward of the camera, each in east, north, up",
             "pixels": "(0, 0) is the top-left corner of the top-left pixel",
@@ -118,19 +110,20 @@ fn cameras(scene: &Scene<'_>) -> Result<Value> {
             "distortion": "OpenCV's order and signs, on normalised coordinates",
         },
         "photos": photos,
-    }))
+    })))
 }
 
 fn objects(scene: &Scene<'_>) -> Value {
     let features: Vec<Value> = scene
+        .plan
         .landscape
         .objects()
         .iter()
         .enumerate()
         .map(|(index, object)| {
             let lonlat = |[e, n]: [f64; 2]| {
-                let up = scene.landscape.height(e, n);
-                let [lon, lat, _] = scene.site.to_lonlat([e, n, up]);
+                let up = scene.plan.landscape.height(e, n);
+                let [lon, lat, _] = scene.plan.site.to_lonlat([e, n, up]);
                 [rounded(lon), rounded(lat)]
             };
             let ring: Vec<[f64; 2]> = object.ring.iter().copied().map(lonlat).collect();
@@ -149,9 +142,9 @@ fn objects(scene: &Scene<'_>) -> Value {
     json!({
         "type": "FeatureCollection",
         "about": {
-            "seed": scene.seed,
+            "seed": scene.plan.seed,
             "crs": "EPSG:4326 (WGS 84, longitude, latitude in degrees)",
-            "gsd_m": scene.gsd_m,
+            "gsd_m": scene.plan.gsd_m,
             "photos": "how many photos show the middle of the object",
         },
         "features": features,
@@ -163,7 +156,7 @@ fn scenery(scene: &Scene<'_>) -> Value {
     let feature = |(kind, mut ring, height_m): (&str, Vec<[f64; 2]>, f32)| {
         ring.push(ring[0]);
         let lonlat = |[e, n]: [f64; 2]| {
-            let [lon, lat, _] = scene.site.to_lonlat([e, n, 0.0]);
+            let [lon, lat, _] = scene.plan.site.to_lonlat([e, n, 0.0]);
             [rounded(lon), rounded(lat)]
         };
         let ring: Vec<[f64; 2]> = ring.into_iter().map(lonlat).collect();
@@ -176,7 +169,7 @@ fn scenery(scene: &Scene<'_>) -> Value {
     json!({
         "type": "FeatureCollection",
         "about": { "crs": "EPSG:4326 (WGS 84, longitude, latitude in degrees)", "height_m": "metres above the ground" },
-        "features": scene.landscape.scenery().map(feature).collect::<Vec<_>>(),
+        "features": scene.plan.landscape.scenery().map(feature).collect::<Vec<_>>(),
     })
 }
 
@@ -186,29 +179,29 @@ fn rounded(degrees: f64) -> f64 {
 }
 
 /// Returns the photos that show a place on the surface, and where.
-fn sightings<'a>(scene: &Scene<'a>, [e, n]: [f64; 2]) -> Vec<(&'a Shot, [f64; 2])> {
-    let place = [e, n, scene.landscape.height(e, n)];
-    scene.shots.iter().filter_map(|shot| Some((shot, scene.studio.find(&shot.pose, place)?))).collect()
+fn sightings<'a>(scene: &'a Scene<'_>, [e, n]: [f64; 2]) -> Vec<(&'a Shot, [f64; 2])> {
+    let place = [e, n, scene.plan.landscape.height(e, n)];
+    scene.plan.shots.iter().filter_map(|shot| Some((shot, scene.studio.find(&shot.pose, place)?))).collect()
 }
 
 fn check_points(scene: &Scene<'_>) -> Result<(String, usize)> {
-    let crs = scene.site.crs;
+    let crs = scene.plan.site.crs;
     let mut text = format!(
         "# lon_deg, lat_deg: EPSG:4326. x_m, y_m: {crs}. Heights: metres above the WGS 84 ellipsoid.\n\
          # kind: target (painted, also in gcp_list.txt), ground, dike, road, roof. photos: how many show the point.\n\
          id,kind,lon_deg,lat_deg,ellipsoidal_height_m,x_m,y_m,photos\n"
     );
     let mut count = 0;
-    for mark in scene.landscape.marks() {
+    for mark in scene.plan.landscape.marks() {
         let seen = sightings(scene, mark.place).len();
         if seen == 0 {
             continue;
         }
         count += 1;
         let [e, n] = mark.place;
-        let enu = [e, n, scene.landscape.height(e, n)];
-        let [lon, lat, height] = scene.site.to_lonlat(enu);
-        let [x, y, _] = scene.site.to_grid(enu)?;
+        let enu = [e, n, scene.plan.landscape.height(e, n)];
+        let [lon, lat, height] = scene.plan.site.to_lonlat(enu);
+        let [x, y, _] = scene.plan.site.to_grid(enu)?;
         let kind = mark.kind;
         writeln!(text, "{kind}-{count},{kind},{lon:.10},{lat:.10},{height:.4},{x:.4},{y:.4},{seen}")
             .expect("writing to a string succeeds");
@@ -218,16 +211,16 @@ fn check_points(scene: &Scene<'_>) -> Result<(String, usize)> {
 
 /// Returns `OpenDroneMap`'s list: the system on the first line, then `x y z px py photo gcp`.
 fn gcps(scene: &Scene<'_>) -> Result<(String, usize)> {
-    let mut text = format!("{}\n", scene.site.crs);
+    let mut text = format!("{}\n", scene.plan.site.crs);
     let mut count = 0;
-    for mark in scene.landscape.marks().iter().filter(|mark| mark.kind == "target") {
+    for mark in scene.plan.landscape.marks().iter().filter(|mark| mark.kind == "target") {
         let seen = sightings(scene, mark.place);
         if seen.len() < LEAST_SIGHTINGS {
             continue;
         }
         count += 1;
         let [e, n] = mark.place;
-        let [x, y, z] = scene.site.to_grid([e, n, scene.landscape.height(e, n)])?;
+        let [x, y, z] = scene.plan.site.to_grid([e, n, scene.plan.landscape.height(e, n)])?;
         for (shot, [px, py]) in seen {
             writeln!(text, "{x:.4} {y:.4} {z:.4} {px:.2} {py:.2} {} gcp-{count}", shot.name)
                 .expect("writing to a string succeeds");
@@ -238,9 +231,9 @@ fn gcps(scene: &Scene<'_>) -> Result<(String, usize)> {
 
 /// Writes the landscape as a perfect orthophoto at the flight's GSD, lossless.
 fn write_ortho(scene: &Scene<'_>, path: &Path) -> Result<()> {
-    let sheet = Sheet::of(scene, scene.gsd_m)?;
+    let sheet = Sheet::of(scene, scene.plan.gsd_m)?;
     let options = CogOptions { compression: Compression::Deflate, ..CogOptions::default() };
-    let mut writer = CogWriter::create(path, sheet.size, sheet.transform, scene.site.crs, options)?;
+    let mut writer = CogWriter::create(path, sheet.size, sheet.transform, scene.plan.site.crs, options)?;
     sheet.for_each_strip(scene, |at, size, positions| {
         let mut rgb = Vec::with_capacity(positions.len() * 3);
         let mut mask = Vec::with_capacity(positions.len());
@@ -256,9 +249,9 @@ fn write_ortho(scene: &Scene<'_>, path: &Path) -> Result<()> {
 
 /// Writes the heights of what a drone sees, on a grid four times as coarse as the orthophoto's.
 fn write_dsm(scene: &Scene<'_>, path: &Path) -> Result<()> {
-    let sheet = Sheet::of(scene, scene.gsd_m * 4.0)?;
-    let mut writer = DemWriter::create(path, sheet.size, sheet.transform, scene.site.crs)?;
-    let land = scene.site.origin()[2] as f32;
+    let sheet = Sheet::of(scene, scene.plan.gsd_m * 4.0)?;
+    let mut writer = DemWriter::create(path, sheet.size, sheet.transform, scene.plan.site.crs)?;
+    let land = scene.plan.site.origin[2] as f32;
     sheet.for_each_strip(scene, |at, size, positions| {
         let height = |position: &Option<[f64; 2]>| position.and_then(|p| scene.canvas.height_at(p)).map(|h| h + land);
         let heights: Vec<f32> = positions.iter().map(|position| height(position).unwrap_or(DEM_NODATA)).collect();
@@ -279,11 +272,11 @@ impl Sheet {
     const STRIP: usize = 256;
 
     fn of(scene: &Scene<'_>, gsd_m: f64) -> Result<Self> {
-        let half = scene.layout.seen_m().map(|side| side / 2.0);
-        let axis = scene.landscape.axis();
+        let half = scene.plan.layout.seen_m().map(|side| side / 2.0);
+        let axis = scene.plan.landscape.axis();
         let corners = [[-1.0, -1.0], [-1.0, 1.0], [1.0, 1.0], [1.0, -1.0]].map(|[a, b]: [f64; 2]| {
             let (s, t) = (a * half[0], b * half[1]);
-            scene.site.to_grid([s * axis[0] - t * axis[1], s * axis[1] + t * axis[0], 0.0]).map(|[x, y, _]| [x, y])
+            scene.plan.site.to_grid([s * axis[0] - t * axis[1], s * axis[1] + t * axis[0], 0.0]).map(|[x, y, _]| [x, y])
         });
         let corners = corners.into_iter().collect::<Result<Vec<_>>>()?;
         let bounds = Bbox::of(corners).expect("a rectangle has corners");
@@ -300,19 +293,20 @@ impl Sheet {
         scene: &Scene<'_>,
         mut write: impl FnMut([usize; 2], [usize; 2], &[Option<[f64; 2]>]) -> Result<()>,
     ) -> Result<()> {
-        let back = Projection::new(scene.site.crs, Crs::WGS84)?;
+        let back = Projection::new(scene.plan.site.crs, Crs::WGS84)?;
         let place = |pixel: [f64; 2]| -> Result<[f64; 2]> {
             let [lon, lat] = back.forward(self.transform.pixel_to_ground(pixel))?;
-            let [e, n, _] = scene.site.to_enu([lon, lat, scene.site.origin()[2]]);
+            let [e, n, _] = scene.plan.site.to_enu([lon, lat, scene.plan.site.origin[2]]);
             Ok([e, n])
         };
-        let axis = scene.landscape.axis();
+        let axis = scene.plan.landscape.axis();
         for top in (0..self.size[1]).step_by(Self::STRIP) {
             let rows = Self::STRIP.min(self.size[1] - top);
             let mut positions = vec![None; self.size[0] * rows];
             for left in (0..self.size[0]).step_by(Self::STRIP) {
                 let columns = Self::STRIP.min(self.size[0] - left);
-                // Over eight metres of ground the grid bends by less than a micrometre, so a square is filled between its corners.
+                // Over thirty metres of ground the grid bends by a fraction of a millimetre: a square is filled between its
+                // corners.
                 let (x0, x1) = (left as f64, (left + columns) as f64);
                 let (y0, y1) = (top as f64, (top + rows) as f64);
                 let corners = [place([x0, y0])?, place([x1, y0])?, place([x0, y1])?, place([x1, y1])?];

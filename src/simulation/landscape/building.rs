@@ -59,13 +59,21 @@ impl House {
     fn roof(&self, q: [f32; 2]) -> Colour {
         if self.on_chimney(q) {
             let flue = (q[0] - self.chimney).abs() < 0.2 && (q[1] - 0.5).abs() < 0.16;
-            return if flue { rgb(30, 28, 27) } else { scaled(rgb(140, 92, 72), 1.0 + 0.15 * value(q, 0.1, self.seed)) };
+            return if flue {
+                rgb(30, 28, 27)
+            } else {
+                scaled(rgb(140, 92, 72), 1.0 + 0.15 * value(q, 0.1, self.seed))
+            };
         }
         if let Some(colour) = self.fitted(q) {
             return colour;
         }
         let (row, column) = (q[1].abs() / 0.31, q[0] / 0.24);
-        let bits = crate::simulation::noise::hash(row.floor() as i32, column.floor() as i32, self.seed ^ u32::from(q[1] > 0.0));
+        let bits = crate::simulation::noise::hash(
+            row.floor() as i32,
+            column.floor() as i32,
+            self.seed ^ u32::from(q[1] > 0.0),
+        );
         let lip = row - row.floor();
         let weather = 0.16 * fractal(q, 1.9, 4, self.seed ^ 0x11) + 0.16 * (lane(bits, 0) - 0.5);
         let mut colour = scaled(self.tiles, 0.90 + weather + 0.16 * (lip - 0.5) + 0.05 * value(q, 0.05, self.seed));
@@ -95,7 +103,11 @@ impl House {
             let (across, along) = (up - self.half[1] * 0.45, q[0] - at);
             if q[1] * side > 0.0 && across.abs() < 0.5 && along.abs() < 0.39 {
                 let frame = across.abs() > 0.42 || along.abs() > 0.31;
-                return Some(if frame { rgb(86, 84, 82) } else { scaled(rgb(92, 108, 124), 0.9 + 0.3 * value(q, 0.8, 5)) });
+                return Some(if frame {
+                    rgb(86, 84, 82)
+                } else {
+                    scaled(rgb(92, 108, 124), 0.9 + 0.3 * value(q, 0.8, 5))
+                });
             }
         }
         None

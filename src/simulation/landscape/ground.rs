@@ -92,13 +92,19 @@ impl Ground {
         }
         // Nobody mows the banks: what grows there is longer and darker.
         light *= 1.0 - 0.16 * rank;
-        let mut colour = mixed(season.lush, season.dry, (mood - 0.35 * strong - 0.25 * rank + 0.3 * (lane(clump.bits, 2) - 0.5)).clamp(0.0, 1.0));
+        let mut colour = mixed(
+            season.lush,
+            season.dry,
+            (mood - 0.35 * strong - 0.25 * rank + 0.3 * (lane(clump.bits, 2) - 0.5)).clamp(0.0, 1.0),
+        );
         colour = mixed(colour, season.soil, 0.55 * worn + self.tracks(terrain, p));
         colour = scaled(colour, light);
         if let Some(flower) = self.flower(season, p) {
             colour = flower;
         }
-        let relief = 0.06 * rank * strong + 0.035 * strong + 0.03 * (1.0 - clump.distance) * lane(clump.bits, 3) + 0.012 * fine - 0.04 * worn;
+        let relief =
+            0.06 * rank * strong + 0.035 * strong + 0.03 * (1.0 - clump.distance) * lane(clump.bits, 3) + 0.012 * fine
+                - 0.04 * worn;
         Surface { height: height + relief, colour, material: Material::Ground }
     }
 
@@ -164,7 +170,8 @@ impl Ground {
         let cracked = step(0.030, 0.008, crack) * step(0.0, 0.3, fractal(p, 5.1, 2, self.seed ^ 0xC7));
         colour = scaled(colour, 1.0 - 0.45 * cracked);
         let line = step(0.07, 0.04, (t.abs() - terrain.half_road + 0.22).abs());
-        let paint = step(self.line_wear - 0.35, self.line_wear + 0.05, 0.5 + 0.5 * fractal(p, 0.7, 4, self.seed ^ 0xC8));
+        let paint =
+            step(self.line_wear - 0.35, self.line_wear + 0.05, 0.5 + 0.5 * fractal(p, 0.7, 4, self.seed ^ 0xC8));
         let dashed = unit((p[0] * 0.37 + 9000.0).floor() as i32, 3, self.seed ^ 0xC9);
         mixed(colour, rgb(214, 212, 204), line * paint * f32::from(dashed < 0.6))
     }

@@ -57,7 +57,8 @@ impl Cage {
         let frame = step(0.055, 0.03, inset).max(divider);
         colour = mixed(colour, scaled(self.wire, dull * 1.04), 0.95 * frame);
         let grass = grain(q, 0.09, self.seed ^ 0x5);
-        let through = step(0.0, 0.2, self.overgrown - lane(grass.bits, 0) + 0.5 * fractal(q, 0.4, 2, self.seed ^ 0x6) - 0.15);
+        let through =
+            step(0.0, 0.2, self.overgrown - lane(grass.bits, 0) + 0.5 * fractal(q, 0.4, 2, self.seed ^ 0x6) - 0.15);
         colour = mixed(colour, scaled(season.lush, 0.7 + 0.5 * lane(grass.bits, 1)), 0.85 * through);
         surface.colour = mixed(surface.colour, colour, cover);
         surface.height += cover * (self.height * (0.72 + 0.25 * frame) + 0.05 * through);
@@ -108,7 +109,8 @@ impl Damage {
             return;
         }
         let light = 0.92 + 0.30 * (lane(clod.bits, 1) - 0.5) - 0.25 * step(0.35, 0.8, clod.distance)
-            + 0.22 * fractal(q, 0.6, 3, self.seed ^ 0x3) + 0.12 * value(q, 0.05, self.seed ^ 0x4);
+            + 0.22 * fractal(q, 0.6, 3, self.seed ^ 0x3)
+            + 0.12 * value(q, 0.05, self.seed ^ 0x4);
         let mut soil = scaled(season.soil, self.tone * light);
         // The scarp is undercut: always darker than the soil in front of it.
         let scarp = step(0.17, 0.05, inside) * step(-0.03, 0.02, inside);

@@ -36,7 +36,15 @@ pub(super) struct Plan {
 
 /// Places everything for a landscape of `size_m` (along, across).
 pub(super) fn plan(seed: u64, terrain: &Terrain, size_m: [f64; 2]) -> Plan {
-    let mut planter = Planter { terrain, size: size_m.map(|v| v as f32), seed, tall: Vec::new(), planted: Vec::new(), low: Vec::new(), marks: Vec::new() };
+    let mut planter = Planter {
+        terrain,
+        size: size_m.map(|v| v as f32),
+        seed,
+        tall: Vec::new(),
+        planted: Vec::new(),
+        low: Vec::new(),
+        marks: Vec::new(),
+    };
     planter.build_houses();
     planter.plant_trees();
     planter.paint_targets();
@@ -99,7 +107,8 @@ impl Planter<'_> {
                 half: [dice.between(4.2, 6.5) as f32, dice.between(3.2, 4.3) as f32],
                 eaves: dice.between(2.7, 3.4) as f32,
                 pitch: dice.between(0.65, 0.95) as f32,
-                tiles: [rgb(164, 88, 62), rgb(86, 86, 90), rgb(132, 78, 62), rgb(112, 104, 98)][dice.whole(0, 3) as usize],
+                tiles: [rgb(164, 88, 62), rgb(86, 86, 90), rgb(132, 78, 62), rgb(112, 104, 98)]
+                    [dice.whole(0, 3) as usize],
                 chimney: dice.between(-3.0, 3.0) as f32,
                 panels: dice.chance(0.5),
                 yard: dice.between(1.5, 3.0) as f32,
@@ -152,7 +161,11 @@ impl Planter<'_> {
                 let spread = 1.0 + f64::from(attempt) * 0.12;
                 let p = [
                     corner[0] * self.size[0] / 2.0 + (dice.normal() * spread) as f32,
-                    if corner[1] == 0.0 { 0.8 } else { corner[1] * self.size[1] / 2.0 + (dice.normal() * spread) as f32 },
+                    if corner[1] == 0.0 {
+                        0.8
+                    } else {
+                        corner[1] * self.size[1] / 2.0 + (dice.normal() * spread) as f32
+                    },
                 ];
                 let inside = p[0].abs() < self.size[0] * 0.46 && p[1].abs() < self.size[1] * 0.46;
                 let steep = (self.terrain.half_road..self.terrain.toe() + 0.6).contains(&p[1].abs());
@@ -211,7 +224,13 @@ impl Planter<'_> {
     }
 
     /// Puts `wanted` things of a class where `make` proposes and nothing else is.
-    fn put(&mut self, class: &'static str, wanted: usize, dice: &mut Dice, make: impl Fn(&Self, &mut Dice) -> (Along, f64, Kind)) {
+    fn put(
+        &mut self,
+        class: &'static str,
+        wanted: usize,
+        dice: &mut Dice,
+        make: impl Fn(&Self, &mut Dice) -> (Along, f64, Kind),
+    ) {
         let mut left = wanted;
         for _ in 0..wanted * 200 {
             let (p, turn, kind) = make(self, dice);
@@ -263,9 +282,11 @@ impl Planter<'_> {
             let strip = -self.terrain.toe() - 1.9 + (dice.normal() * 0.6) as f32;
             self.lay([s, strip], dice.normal() * 0.1, f64::from(puddle.reach()), Kind::Puddle(puddle));
             if dice.chance(0.8) {
-                let (wood, seed) = ([rgb(168, 148, 116), rgb(138, 130, 118)][dice.whole(0, 1) as usize], dice.bits() as u32);
+                let (wood, seed) =
+                    ([rgb(168, 148, 116), rgb(138, 130, 118)][dice.whole(0, 1) as usize], dice.bits() as u32);
                 let pallet = Pallet { half: [dice.between(0.4, 0.6) as f32, 0.4], wood, seed };
-                let p = if dice.chance(0.4) { self.on_a_shore(&mut dice, [1.0, 1.8]).0 } else { self.anywhere(&mut dice) };
+                let p =
+                    if dice.chance(0.4) { self.on_a_shore(&mut dice, [1.0, 1.8]).0 } else { self.anywhere(&mut dice) };
                 self.lay(p, dice.between(0.0, 3.1), 0.8, Kind::Pallet(pallet));
             }
         }
@@ -358,9 +379,14 @@ impl Planter<'_> {
 
     fn finish(self) -> Plan {
         let objects = self.planted.iter().filter_map(|(class, item)| planted_object(class, item)).collect();
-        let (houses, trees): (Vec<Item>, Vec<Item>) = self.tall.into_iter().partition(|i| matches!(i.kind, Kind::House(_)));
+        let (houses, trees): (Vec<Item>, Vec<Item>) =
+            self.tall.into_iter().partition(|i| matches!(i.kind, Kind::House(_)));
         let planted = self.planted.into_iter().map(|(_, item)| item);
-        Plan { items: houses.into_iter().chain(self.low).chain(planted).chain(trees).collect(), objects, marks: self.marks }
+        Plan {
+            items: houses.into_iter().chain(self.low).chain(planted).chain(trees).collect(),
+            objects,
+            marks: self.marks,
+        }
     }
 }
 

@@ -105,7 +105,7 @@ impl Terrain {
         Self {
             seed: bits("ground"),
             axis: [side * heading.cos(), side * heading.sin()],
-            bend: [between(0.8, 2.2) as f32, between(90.0, 140.0) as f32, between(0.0, 6.28) as f32],
+            bend: [between(0.8, 2.2) as f32, between(90.0, 140.0) as f32, between(0.0, std::f64::consts::TAU) as f32],
             crown_height,
             half_crown,
             half_road: between(1.45, 1.9) as f32,
@@ -168,7 +168,9 @@ impl Terrain {
         let dike = round_floor(self.crown_height + settled + camber - down, 0.25);
         let low = noise::step(2.0, 0.5, dike);
         let land = if low > 0.0 { 0.10 * low * noise::fractal(p, 14.0, 2, self.seed) } else { 0.0 };
-        dike + land - self.ditch_depth(p) - bed(self.creek.shore(p), self.creek.bank, self.creek.freeboard)
+        dike + land
+            - self.ditch_depth(p)
+            - bed(self.creek.shore(p), self.creek.bank, self.creek.freeboard)
             - bed(self.pond.shore(p), POND_BANK, POND_FREEBOARD)
     }
 

@@ -35,7 +35,12 @@ impl Affine {
         fit
     }
 
-    fn fit_weighted(places: &[[f64; 2]], displacements: &[[f64; 2]], weights: &[f64], middle: [f64; 2]) -> Option<Self> {
+    fn fit_weighted(
+        places: &[[f64; 2]],
+        displacements: &[[f64; 2]],
+        weights: &[f64],
+        middle: [f64; 2],
+    ) -> Option<Self> {
         if places.len() < 3 {
             return None;
         }
@@ -60,7 +65,7 @@ impl Affine {
 
     /// Returns by how many millionths the map enlarges.
     pub(super) fn scale_ppm(&self) -> f64 {
-        (self.rows[0][0] + self.rows[1][1]) / 2.0 * 1e6
+        f64::midpoint(self.rows[0][0], self.rows[1][1]) * 1e6
     }
 
     /// Returns by how much the map turns, counter-clockwise, in thousandths of a radian.

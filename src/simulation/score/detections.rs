@@ -70,10 +70,8 @@ pub fn score_detections(truth: &Path, detections: &Path, orthophoto: &Path) -> R
         let whole = shows_whole(&raster, &ring)?;
         objects.push(thing(class, ring, whole)?);
     }
-    let findings = classed(detections)?
-        .into_iter()
-        .map(|(class, ring)| thing(class, ring, true))
-        .collect::<Result<Vec<_>>>()?;
+    let findings =
+        classed(detections)?.into_iter().map(|(class, ring)| thing(class, ring, true)).collect::<Result<Vec<_>>>()?;
     Ok(compare(&objects, &findings))
 }
 

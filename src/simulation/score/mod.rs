@@ -30,7 +30,8 @@ fn fault(path: &Path, reason: &str) -> Error {
 /// Returns the properties and the first rings (longitude, latitude) of a collection of polygons.
 fn polygons(path: &Path) -> Result<Vec<(Value, Vec<[f64; 2]>)>> {
     let collection = read_json(path)?;
-    let features = collection["features"].as_array().ok_or_else(|| fault(path, "it is not a GeoJSON FeatureCollection"))?;
+    let features =
+        collection["features"].as_array().ok_or_else(|| fault(path, "it is not a GeoJSON FeatureCollection"))?;
     features
         .iter()
         .map(|feature| {

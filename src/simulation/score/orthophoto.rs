@@ -144,7 +144,8 @@ fn summarise(pairs: &[Pair<'_>], gsd_m: f64, tried: usize, covered: usize) -> Op
         let expected = affine.displacement(pair.place.at);
         (pair.displacement[0] - expected[0]).hypot(pair.displacement[1] - expected[1])
     };
-    let (good, wrong): (Vec<&Pair<'_>>, Vec<&Pair<'_>>) = open.into_iter().partition(|pair| residual(pair) <= OUTLIER_M);
+    let (good, wrong): (Vec<&Pair<'_>>, Vec<&Pair<'_>>) =
+        open.into_iter().partition(|pair| residual(pair) <= OUTLIER_M);
     if good.len() < 3 {
         return None;
     }
@@ -159,7 +160,8 @@ fn summarise(pairs: &[Pair<'_>], gsd_m: f64, tried: usize, covered: usize) -> Op
         absolute_rmse_m: rms(pairs.iter().map(|pair| absolute(pair))),
         affine_rmse_m: rms(pairs.iter().map(|pair| residual(pair))),
     };
-    let (absolute_rmse_m, affine_rmse_m) = (rms(good.iter().map(|p| absolute(p))), rms(good.iter().map(|p| residual(p))));
+    let (absolute_rmse_m, affine_rmse_m) =
+        (rms(good.iter().map(|p| absolute(p))), rms(good.iter().map(|p| residual(p))));
     Some(OrthoScore {
         gsd_m,
         tried,
@@ -196,8 +198,9 @@ fn places(truth: &Path, reference: &Raster) -> Result<Vec<Place>> {
         tall.push((middle, radius));
     }
     let spare = FINE_HALF as f64 * reference.geo_transform()?.pixel_size() * 1.5;
-    let in_the_open =
-        |at: [f64; 2]| tall.iter().all(|(middle, radius)| (at[0] - middle[0]).hypot(at[1] - middle[1]) > radius + spare);
+    let in_the_open = |at: [f64; 2]| {
+        tall.iter().all(|(middle, radius)| (at[0] - middle[0]).hypot(at[1] - middle[1]) > radius + spare)
+    };
 
     let mut places = check_points(&truth.join("check_points.csv"))?;
     for place in &mut places {
@@ -351,4 +354,73 @@ fn sample(grey: &Grey, [x, y]: [f64; 2]) -> f32 {
     let upper = grey.data[at] * (1.0 - u) + grey.data[at + 1] * u;
     let lower = grey.data[at + grey.width] * (1.0 - u) + grey.data[at + grey.width + 1] * u;
     upper * (1.0 - v) + lower * v
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        raster::{CogOptions, CogWriter, Compression},
+        simulation::{Gps, Options, simulate},
+        spatial::GeoTransform,
+    };
+
+    fn flight(folder: &Path, seed: u64) -> std::path::PathBuf {
+        let options = Options {
+            out: folder.join(seed.to_string()),
+            seed,
+            photos: 4,
+            width: 320,
+            height: 240,
+            gsd_m: 0.06,
+            gps: Gps::Rtk,
+        };
+        simulate(&options).unwrap().truth
+    }
+
+    /// Writes the truth as if it lay `shift` metres away, and `scale` times as large.
+    fn displaced(truth: &Path, to: &Path, shift: [f64; 2], scale: f64) {
+        let raster = Raster::open(truth.join("ortho.tif")).unwrap();
+        let [width, height] = raster.size();
+        let picture = raster.read_rgba(Window { x: 0, y: 0, width, height }, [width, height]).unwrap();
+        let [x, gsd, _, y, _, _] = raster.geo_transform().unwrap().gdal();
+        let transform = GeoTransform::north_up([x + shift[0], y + shift[1]], gsd * scale);
+        let options = CogOptions { compression: Compression::Jpeg(85), ..CogOptions::default() };
+        let mut writer = CogWriter::create(to, [width, height], transform, raster.crs().unwrap(), options).unwrap();
+        let mask: Vec<u8> = picture.data.chunks_exact(4).map(|p| p[3]).collect();
+        writer.write_rgb([0, 0], [width, height], &picture.to_rgb().data, &mask).unwrap();
+        writer.finish().unwrap();
+    }
+
+    #[test]
+    fn a_shift_and_a_scale_are_told_apart_from_distortion() {
+        let folder = tempfile::tempdir().unwrap();
+        let (truth, tested) = (flight(folder.path(), 3), folder.path().join("ortho.tif"));
+        displaced(&truth, &tested, [0.83, -0.41], 1.002);
+        let score = score_orthophoto(&truth, &tested).unwrap();
+        assert!((score.scale_ppm - 2000.0).abs() < 100.0, "{score:?}");
+        // The scale adds up to 0.07 m in the middle of a flight of 35 m.
+        assert!(
+            (score.median_shift_m[0] - 0.83).abs() < 0.1 && (score.median_shift_m[1] + 0.41).abs() < 0.1,
+            "{score:?}"
+        );
+        assert!(score.affine_rmse_gsd < 0.15 && score.absolute_rmse_m > 0.8, "{score:?}");
+        assert!(score.coverage > 0.95 && score.matched * 10 > score.covered * 9, "{score:?}");
+    }
+
+    #[test]
+    fn the_truth_agrees_with_itself() {
+        let folder = tempfile::tempdir().unwrap();
+        let truth = flight(folder.path(), 3);
+        let score = score_orthophoto(&truth, &truth.join("ortho.tif")).unwrap();
+        assert!(score.absolute_rmse_gsd < 0.05 && score.outliers == 0, "{score:?}");
+    }
+
+    #[test]
+    fn an_orthophoto_of_something_else_is_not_judged() {
+        let folder = tempfile::tempdir().unwrap();
+        let (truth, other) = (flight(folder.path(), 3), flight(folder.path(), 4));
+        let result = score_orthophoto(&truth, &other.join("ortho.tif"));
+        assert!(matches!(result, Err(Error::NoMatch { .. })), "{result:?}");
+    }
 }
