@@ -26,12 +26,12 @@ const GSD_M: f64 = 0.025;
 /// Chip size that the model asks for.
 const IMAGE_SIZE: usize = 512;
 /// Side of a rendered scene in pixels: a sample with room to turn.
-const SCENE_SIDE: usize = 448;
+const SCENE_SIDE: usize = 336;
 /// Side of a landscape in metres, along and across the dike.
 const LANDSCAPE_M: [f64; 2] = [65.0, 65.0];
 /// Scenes of a landscape that show an object, and that show whatever there is.
-const WITH_OBJECT: usize = 7;
-const ANYWHERE: usize = 5;
+const WITH_OBJECT: usize = 8;
+const ANYWHERE: usize = 8;
 /// GSD of the rasters that the model is judged on: another one than its own, as in use.
 const JUDGED_GSD_M: f64 = 0.03;
 const JUDGED_SIDE: usize = 2100;
@@ -58,11 +58,11 @@ pub(super) struct Args {
     seed: u64,
 
     /// Landscapes to learn from
-    #[arg(long, default_value_t = 80)]
+    #[arg(long, default_value_t = 60)]
     landscapes: u64,
 
     /// Steps of training, each on 16 samples
-    #[arg(long, default_value_t = 600)]
+    #[arg(long, default_value_t = 700)]
     steps: usize,
 
     /// Landscapes to be judged on; their seeds begin 500000 after the first one

@@ -6,9 +6,9 @@
 use super::network::STRIDES;
 
 /// Boxes whose longer side is below this belong to stride 8 …
-const SMALL_PX: f64 = 72.0;
+const SMALL_PX: f64 = 64.0;
 /// … and those above this to stride 16; those between to both.
-const LARGE_PX: f64 = 40.0;
+const LARGE_PX: f64 = 48.0;
 
 /// How far from a box's middle its cells lie at most, in strides: 3 × 3 of them.
 const RADIUS: f64 = 1.5;

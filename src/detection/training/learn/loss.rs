@@ -5,7 +5,7 @@ use tch::{Kind, Reduction, Tensor};
 use super::assign::Targets;
 
 /// Weight of "where" against "what". The two then fall at about the same rate.
-const WHERE: f64 = 2.0;
+const WHERE: f64 = 4.0;
 
 /// Returns the loss of a batch, a number that gradients flow through.
 ///

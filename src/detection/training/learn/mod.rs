@@ -20,7 +20,7 @@ use super::{Options, Progress, Scene};
 use crate::detection::{Result, torch};
 
 /// Side of a training sample in pixels: large enough for the largest object with its surroundings.
-const SAMPLE_SIDE: usize = 256;
+const SAMPLE_SIDE: usize = 192;
 /// Samples a step. Larger batches train no better for their time on a processor.
 const BATCH: usize = 16;
 const LEARNING_RATE: f64 = 2.5e-3;

@@ -16,6 +16,9 @@ const PADDING: u8 = 114;
 /// An object counts as shown when at least this part of its box lies on the sample.
 const SHOWN: f64 = 0.35;
 
+/// How often a sample looks aside, at whatever surrounds the objects: what is not an object must be learned too.
+const ASIDE: f64 = 0.3;
+
 /// A square piece of a scene and the boxes on it.
 pub(super) struct Sample {
     pub picture: Rgb8,
@@ -23,7 +26,7 @@ pub(super) struct Sample {
 }
 
 impl Sample {
-    /// Cuts a sample of `side × side` pixels around one of the scene's objects, or anywhere when it has none.
+    /// Cuts a sample of `side × side` pixels around one of the scene's objects, or anywhere.
     pub(super) fn of(scene: &Scene, side: usize, rng: &mut Pcg64Mcg) -> Self {
         let view = View::new(scene, side, rng);
         let mut picture = view.look(&scene.picture, side);
@@ -48,11 +51,12 @@ struct View {
 impl View {
     fn new(scene: &Scene, side: usize, rng: &mut Pcg64Mcg) -> Self {
         let middle = [scene.picture.width as f64 / 2.0, scene.picture.height as f64 / 2.0];
-        let aim = match scene.objects.len() {
-            0 => middle,
-            n => mean(&scene.objects[rng.random_range(0..n)].ring),
+        let objects = &scene.objects;
+        let (aim, stray) = if objects.is_empty() || rng.random_bool(ASIDE) {
+            (middle, middle[0] * 0.7)
+        } else {
+            (mean(&objects[rng.random_range(0..objects.len())].ring), side as f64 * 0.42)
         };
-        let stray = side as f64 * 0.42;
         let centre = aim.map(|at| at + rng.random_range(-stray..stray));
         // A third keeps the raster's own grid, as an orthophoto at the model's GSD does.
         let angle = if rng.random_bool(0.33) {

@@ -29,28 +29,36 @@ pub(super) fn wear(picture: &mut Rgba8, rng: &mut Pcg64Mcg) {
     }
 }
 
-/// Blurs with a Gaussian of the given deviation in pixels, rows first, then columns.
+/// Blurs with a Gaussian of the given deviation in pixels, along rows, then along columns.
 fn blur(picture: &mut Rgba8, sigma: f64) {
-    let radius = (sigma * 2.5).ceil() as isize;
-    let weights: Vec<f32> = (-radius..=radius).map(|i| (-0.5 * (i as f64 / sigma).powi(2)).exp() as f32).collect();
+    let radius = (sigma * 2.5).ceil() as usize;
+    let weight = |i: usize| (-0.5 * ((i as f64 - radius as f64) / sigma).powi(2)).exp() as f32;
+    let weights: Vec<f32> = (0..=2 * radius).map(weight).collect();
     let total: f32 = weights.iter().sum();
-    let (width, height) = (picture.width as isize, picture.height as isize);
-    for (dx, dy) in [(1, 0), (0, 1)] {
-        let before = picture.data.clone();
-        for (i, pixel) in picture.data.chunks_exact_mut(4).enumerate() {
-            let (x, y) = (i as isize % width, i as isize / width);
-            let mut sum = [0.0_f32; 3];
-            for (weight, k) in weights.iter().zip(-radius..) {
-                let (x, y) = ((x + k * dx).clamp(0, width - 1), (y + k * dy).clamp(0, height - 1));
-                let at = (y * width + x) as usize * 4;
-                for c in 0..3 {
-                    sum[c] += weight * f32::from(before[at + c]);
-                }
-            }
-            for c in 0..3 {
-                pixel[c] = (sum[c] / total).round() as u8;
-            }
+    let (line, height) = (picture.width * 4, picture.height);
+    let mut sum = vec![0.0_f32; line];
+    let mut wide = vec![0.0_f32; line + 8 * radius];
+    for row in picture.data.chunks_exact_mut(line) {
+        for (i, value) in wide.iter_mut().enumerate() {
+            // Columns outside repeat the first and the last one.
+            let at = i.saturating_sub(4 * radius).min(line - 1);
+            let inside = i >= 4 * radius && i < line + 4 * radius;
+            *value = f32::from(if inside { row[at] } else { row[if at == 0 { i % 4 } else { line - 4 + i % 4 }] });
         }
+        sum.fill(0.0);
+        for (k, weight) in weights.iter().enumerate() {
+            sum.iter_mut().zip(&wide[4 * k..]).for_each(|(sum, value)| *sum += weight * value);
+        }
+        row.iter_mut().zip(&sum).for_each(|(value, sum)| *value = (sum / total).round() as u8);
+    }
+    let before = picture.data.clone();
+    for (y, row) in picture.data.chunks_exact_mut(line).enumerate() {
+        sum.fill(0.0);
+        for (k, weight) in weights.iter().enumerate() {
+            let from = (y + k).saturating_sub(radius).min(height - 1) * line;
+            sum.iter_mut().zip(&before[from..from + line]).for_each(|(sum, value)| *sum += weight * f32::from(*value));
+        }
+        row.iter_mut().zip(&sum).for_each(|(value, sum)| *value = (sum / total).round() as u8);
     }
 }
 
