@@ -8,6 +8,7 @@ mod assets;
 mod base;
 mod catalog;
 mod conditional;
+mod encoding;
 mod health;
 mod objects;
 mod openapi;
@@ -85,6 +86,7 @@ pub fn router(state: AppState) -> Router {
         .merge(openapi::routes())
         .route("/", get(start::start))
         .layer(CompressionLayer::new())
+        .layer(middleware::from_fn(encoding::ignore_star))
         // Photos, COGs and ranges of them gain nothing from compression and would lose their length.
         .merge(assets::routes())
         .route_layer(middleware::from_fn_with_state(state.clone(), access::check_reading));

@@ -90,7 +90,7 @@ impl Database {
 
     /// Returns the plan that PostgreSQL makes for a search, for tests that watch over indexes.
     #[cfg(test)]
-    pub async fn explain_search(&self, search: &Search) -> String {
+    async fn explain_search(&self, search: &Search) -> String {
         let mut explained = QueryBuilder::new("explain ");
         conditions(&mut explained, search);
         let rows: Vec<String> = explained.build_query_scalar().fetch_all(&self.pool).await.expect("a plan");

@@ -40,8 +40,10 @@ pub(crate) async fn with_database<F: Future<Output = ()>>(test: impl FnOnce(Data
 /// Makes the template unless it is there. Its name holds the checksums of the migrations: a changed one makes another.
 async fn make_template(admin: &mut PgConnection, server: &PgConnectOptions) -> String {
     let checksums: Vec<u8> = MIGRATIONS.iter().flat_map(|migration| migration.checksum.to_vec()).collect();
-    let words =
-        format!("{:?}", crate::catalog::Layer::ALL.map(|layer| crate::catalog::collection(layer, &Default::default())));
+    let words = format!(
+        "{:?}",
+        crate::catalog::Layer::ALL.map(|layer| crate::catalog::collection(layer, &crate::catalog::Coverage::default()))
+    );
     let hash = <sha2::Sha256 as sha2::Digest>::digest([&checksums, words.as_bytes()].concat());
     let template = format!("polder_template_{}", hex::encode(&hash[..6]));
     sqlx::query("select pg_advisory_lock($1)").bind(TEMPLATE_LOCK).execute(&mut *admin).await.expect("a lock");
