@@ -39,11 +39,27 @@ pub(super) struct Segment {
     pub size: u64,
 }
 
-/// A blob that was written just now. It is on the disk, and nobody knows of it yet.
+/// A blob that was written just now. It is on the disk, and is removed again unless a row comes to name it.
 pub(super) struct Written {
     pub segment: Segment,
     pub md5: [u8; 16],
     pub checksum: Checksum,
+    keeper: Option<Blobs>,
+}
+
+impl Written {
+    /// Leaves the blob to the row that names it.
+    pub fn keep(mut self) {
+        self.keeper = None;
+    }
+}
+
+impl Drop for Written {
+    fn drop(&mut self) {
+        if let Some(blobs) = &self.keeper {
+            blobs.remove(&self.segment.blob);
+        }
+    }
 }
 
 /// The folder with the blobs.
@@ -115,7 +131,7 @@ impl Blobs {
         file.sync_data().await.map_err(write_error)?;
         self.publish(&blob, temporary).await?;
         let segment = Segment { blob, size: written };
-        Ok(Written { segment, md5: md5.finalize().into(), checksum: hasher.finalize() })
+        Ok(Written { segment, md5: md5.finalize().into(), checksum: hasher.finalize(), keeper: Some(self.clone()) })
     }
 
     async fn publish(&self, blob: &str, temporary: Temporary) -> S3Result<()> {

@@ -15,6 +15,7 @@ use tokio::{sync::Mutex, task};
 use super::{
     Result,
     blobs::{Blobs, Segment},
+    listing::After,
     rows::{Bucket, Content, NULL, Part, Upload, Version, Versioning, now_ms},
 };
 
@@ -150,8 +151,30 @@ impl Reader {
         Ok(self.0.open_table(VERSIONS)?)
     }
 
-    pub fn uploads(&self) -> Result<impl ReadableTable<UploadKey, Json> + use<>> {
-        Ok(self.0.open_table(UPLOADS)?)
+    /// Returns unfinished uploads after a key and an id, in that order; without an id after the whole key.
+    pub fn list_uploads(
+        &self,
+        bucket: &str,
+        prefix: &str,
+        (key, id): &(String, String),
+        limit: usize,
+    ) -> Result<Vec<(String, String, Upload)>> {
+        self.bucket(bucket)?;
+        let table = self.0.open_table(UPLOADS)?;
+        let mut found = Vec::new();
+        for row in table.range((bucket, key.as_bytes().max(prefix.as_bytes()), "")..)? {
+            let (name, row) = row?;
+            let (row_bucket, row_key, row_id) = name.value();
+            if row_bucket != bucket || !row_key.starts_with(prefix.as_bytes()) || found.len() == limit {
+                break;
+            }
+            let is_seen = row_key == key.as_bytes() && (id.is_empty() || row_id <= id.as_str());
+            if key.is_empty() || !is_seen {
+                let row_key = String::from_utf8_lossy(row_key).into_owned();
+                found.push((row_key, row_id.to_owned(), parse(row.value())?));
+            }
+        }
+        Ok(found)
     }
 
     /// Returns the named version, or the newest.
@@ -160,6 +183,15 @@ impl Reader {
         let Some(id) = id else { return Ok(newest(&versions, bucket, key)?.map(|(_, version)| version)) };
         let Some(rank) = self.0.open_table(RANKS)?.get((bucket, key.as_bytes(), id))? else { return Ok(None) };
         versions.get((bucket, key.as_bytes(), rank.value()))?.map(|row| parse(row.value())).transpose()
+    }
+
+    /// Returns the place in a listing right after a version; the place before its key when it is gone.
+    pub fn place_after(&self, bucket: &str, key: String, id: &str) -> Result<After> {
+        let rank = self.0.open_table(RANKS)?.get((bucket, key.as_bytes(), id))?.map(|rank| rank.value());
+        Ok(match rank {
+            Some(rank) => After::Version(key, rank),
+            None => After::KeyAgain(key),
+        })
     }
 
     pub fn upload(&self, bucket: &str, key: &str, id: &str) -> Result<Upload> {

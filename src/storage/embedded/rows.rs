@@ -122,6 +122,18 @@ impl Checksums {
         *self == Self::default()
     }
 
+    /// Returns each checksum with the name of its algorithm as it stands in a header.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let all = [
+            ("crc32", &self.crc32),
+            ("crc32c", &self.crc32c),
+            ("crc64nvme", &self.crc64nvme),
+            ("sha1", &self.sha1),
+            ("sha256", &self.sha256),
+        ];
+        all.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?)))
+    }
+
     /// Returns them as S3 names them, with the type that they have unless they are of the whole object.
     pub fn to_dto(&self) -> Checksum {
         Checksum {

@@ -1,0 +1,321 @@
+//! Multipart uploads: parts arrive in any order and become one object all at once.
+//!
+//! A part is a blob of its own, safe on the disk when it is answered. Finishing an upload copies nothing: the
+//! version names the parts' blobs in order, decided in one transaction.
+
+use md5::{Digest as _, Md5};
+use s3s::{
+    S3Request, S3Result,
+    dto::{
+        self, CompleteMultipartUploadInput, CompleteMultipartUploadOutput, CompletedPart, CopyPartResult,
+        CreateMultipartUploadInput, CreateMultipartUploadOutput, ListMultipartUploadsInput,
+        ListMultipartUploadsOutput, ListPartsInput, ListPartsOutput, MultipartUpload, StreamingBlob,
+        UploadPartCopyInput, UploadPartCopyOutput, UploadPartInput, UploadPartOutput,
+    },
+    s3_error,
+};
+
+use super::{
+    Result, Store,
+    answer::internal,
+    conditions::Conditions,
+    index::{Reader, Writer},
+    listing::{encode, page_size},
+    objects::{refuse_encryption, shown_id, source_of, stored_encoding},
+    promise::Promise,
+    rows::{Checksums, Content, Headers, Part, Upload, etag, now_ms, timestamp},
+};
+
+/// All parts but the last have at least this size, as in S3; clients count on the refusal.
+const SMALLEST_PART: u64 = 5 << 20;
+
+/// The highest number of a part.
+const MOST_PARTS: i32 = 10_000;
+
+impl Store {
+    pub(super) async fn begin_upload(&self, input: CreateMultipartUploadInput) -> S3Result<CreateMultipartUploadOutput> {
+        refuse_encryption(input.server_side_encryption.is_some() || input.sse_customer_key.is_some())?;
+        let upload = Upload {
+            begun_ms: now_ms(),
+            headers: Headers {
+                content_type: input.content_type,
+                content_encoding: stored_encoding(input.content_encoding.as_deref()),
+                content_language: input.content_language,
+                content_disposition: input.content_disposition,
+                cache_control: input.cache_control,
+                metadata: input.metadata.into_iter().flatten().collect(),
+            },
+            checksum_algorithm: input.checksum_algorithm.as_ref().map(|name| name.as_str().to_owned()),
+            checksum_type: input.checksum_type.as_ref().map(|kind| kind.as_str().to_owned()),
+        };
+        let id = uuid::Uuid::now_v7().simple().to_string();
+        let output = CreateMultipartUploadOutput {
+            bucket: Some(input.bucket.clone()),
+            key: Some(input.key.clone()),
+            upload_id: Some(id.clone()),
+            checksum_algorithm: input.checksum_algorithm,
+            checksum_type: input.checksum_type,
+            ..Default::default()
+        };
+        self.index.write(move |index| index.put_upload(&input.bucket, &input.key, &id, &upload)).await?;
+        Ok(output)
+    }
+
+    pub(super) async fn put_part(&self, request: S3Request<UploadPartInput>) -> S3Result<UploadPartOutput> {
+        let S3Request { input, headers, trailing_headers, .. } = request;
+        let number = part_number(input.part_number)?;
+        let (bucket, key, id) = (input.bucket, input.key, input.upload_id);
+        self.find_upload(&bucket, &key, &id).await?;
+        let promised = dto::Checksum {
+            checksum_crc32: input.checksum_crc32,
+            checksum_crc32c: input.checksum_crc32c,
+            checksum_crc64nvme: input.checksum_crc64nvme,
+            checksum_sha1: input.checksum_sha1,
+            checksum_sha256: input.checksum_sha256,
+            checksum_type: None,
+        };
+        let promise = Promise::new(input.content_md5.as_deref(), promised, &headers, trailing_headers)?;
+        let size = input.content_length.map(i64::unsigned_abs);
+        let body = input.body.unwrap_or_else(|| StreamingBlob::from(s3s::Body::empty()));
+        let written = self.blobs.write(body, size, promise.hasher()).await?;
+        let checksums = promise.check(&written)?;
+        let sums = checksums.to_dto();
+        let etag_value = hex::encode(written.md5);
+        let part = Part { etag: etag_value.clone(), segment: written.segment.clone(), modified_ms: now_ms(), checksums };
+        let add = move |index: &mut Writer<'_>| {
+            index.upload(&bucket, &key, &id)?;
+            index.put_part(&id, number, &part)?;
+            written.keep();
+            Ok(())
+        };
+        self.index.write(add).await?;
+        Ok(UploadPartOutput {
+            e_tag: Some(etag(&etag_value)),
+            checksum_crc32: sums.checksum_crc32,
+            checksum_crc32c: sums.checksum_crc32c,
+            checksum_crc64nvme: sums.checksum_crc64nvme,
+            checksum_sha1: sums.checksum_sha1,
+            checksum_sha256: sums.checksum_sha256,
+            ..Default::default()
+        })
+    }
+
+    /// Makes a part out of a range of an object.
+    pub(super) async fn copy_part(&self, input: UploadPartCopyInput) -> S3Result<UploadPartCopyOutput> {
+        let number = part_number(input.part_number)?;
+        let source = source_of(&input.copy_source)?;
+        let (bucket, key, id) = (input.bucket, input.key, input.upload_id);
+        self.find_upload(&bucket, &key, &id).await?;
+        let range = input.copy_source_range.as_deref().map(dto::Range::parse).transpose();
+        let range = range.map_err(|_| s3_error!(InvalidArgument, "the range of the source is malformed"))?;
+        let from = dto::GetObjectInput::builder().bucket(source.bucket).key(source.key).version_id(source.version_id);
+        let from = from
+            .range(range)
+            .if_match(input.copy_source_if_match)
+            .if_none_match(input.copy_source_if_none_match)
+            .if_modified_since(input.copy_source_if_modified_since)
+            .if_unmodified_since(input.copy_source_if_unmodified_since);
+        let from = from.build().map_err(|error| internal("ask for the source of a copy", &error))?;
+        let from = self.get(from).await?;
+        let body = from.body.unwrap_or_else(|| StreamingBlob::from(s3s::Body::empty()));
+        let size = from.content_length.map(i64::unsigned_abs);
+        let written = self.blobs.write(body, size, Default::default()).await?;
+        let etag_value = hex::encode(written.md5);
+        let modified_ms = now_ms();
+        let segment = written.segment.clone();
+        let part = Part { etag: etag_value.clone(), segment, modified_ms, checksums: Checksums::default() };
+        let add = move |index: &mut Writer<'_>| {
+            index.upload(&bucket, &key, &id)?;
+            index.put_part(&id, number, &part)?;
+            written.keep();
+            Ok(())
+        };
+        self.index.write(add).await?;
+        let result = CopyPartResult {
+            e_tag: Some(etag(&etag_value)),
+            last_modified: Some(timestamp(modified_ms)),
+            ..Default::default()
+        };
+        Ok(UploadPartCopyOutput {
+            copy_part_result: Some(result),
+            copy_source_version_id: from.version_id,
+            ..Default::default()
+        })
+    }
+
+    pub(super) async fn finish_upload(
+        &self,
+        input: CompleteMultipartUploadInput,
+    ) -> S3Result<CompleteMultipartUploadOutput> {
+        let listed = input.multipart_upload.and_then(|upload| upload.parts).unwrap_or_default();
+        let conditions =
+            Conditions { if_match: input.if_match, if_none_match: input.if_none_match, ..Conditions::default() };
+        let (bucket, key, id) = (input.bucket.clone(), input.key.clone(), input.upload_id);
+        let finish = move |index: &mut Writer<'_>| {
+            let upload = index.upload(&bucket, &key, &id)?;
+            let stored = index.parts(&id)?;
+            let parts = chosen_parts(&listed, &stored)?;
+            let size: u64 = parts.iter().map(|part| part.segment.size).sum();
+            if input.mpu_object_size.is_some_and(|promised| promised.unsigned_abs() != size) {
+                return Err(s3_error!(InvalidRequest, "the parts together have another size").into());
+            }
+            conditions.check_write(index.newest(&bucket, &key)?.map(|(_, version)| version).as_ref())?;
+            let content = assembled(upload, &parts)?;
+            let (versioning, version) = index.add_version(&bucket, &key, Some(content))?;
+            index.delete_upload(&bucket, key.as_bytes(), &id, &stored)?;
+            Ok((shown_id(versioning, &version), version))
+        };
+        let (version_id, version) = self.index.write(finish).await?;
+        let content = version.content.expect("an upload has content");
+        let url = dto::EncodingType::from_static(dto::EncodingType::URL);
+        Ok(CompleteMultipartUploadOutput {
+            location: Some(format!("/{}/{}", input.bucket, encode(&input.key, Some(&url)))),
+            bucket: Some(input.bucket),
+            key: Some(input.key),
+            e_tag: Some(etag(&content.etag)),
+            version_id,
+            ..Default::default()
+        })
+    }
+
+    pub(super) async fn abort_upload(&self, bucket: String, key: String, id: String) -> S3Result<()> {
+        let abort = move |index: &mut Writer<'_>| {
+            index.upload(&bucket, &key, &id)?;
+            index.delete_upload(&bucket, key.as_bytes(), &id, &[])
+        };
+        self.index.write(abort).await
+    }
+
+    pub(super) async fn list_parts_of(&self, input: ListPartsInput) -> S3Result<ListPartsOutput> {
+        let max_parts = page_size(input.max_parts)?;
+        let after = input.part_number_marker.unwrap_or(0);
+        let (bucket, key, id) = (input.bucket.clone(), input.key.clone(), input.upload_id.clone());
+        let question = move |index: &Reader| Ok((index.upload(&bucket, &key, &id)?, index.parts(&id)?));
+        let (upload, stored) = self.index.read(question).await?;
+        let mut left = stored.into_iter().filter(|(number, _)| *number as i32 > after);
+        let page: Vec<_> = left.by_ref().take(max_parts as usize).collect();
+        let is_truncated = left.next().is_some();
+        let parts = page.iter().map(|(number, part)| {
+            let sums = part.checksums.to_dto();
+            dto::Part {
+                part_number: Some(*number as i32),
+                e_tag: Some(etag(&part.etag)),
+                size: Some(part.segment.size as i64),
+                last_modified: Some(timestamp(part.modified_ms)),
+                checksum_crc32: sums.checksum_crc32,
+                checksum_crc32c: sums.checksum_crc32c,
+                checksum_crc64nvme: sums.checksum_crc64nvme,
+                checksum_sha1: sums.checksum_sha1,
+                checksum_sha256: sums.checksum_sha256,
+            }
+        });
+        Ok(ListPartsOutput {
+            parts: Some(parts.collect()),
+            is_truncated: Some(is_truncated),
+            next_part_number_marker: page.last().filter(|_| is_truncated).map(|(number, _)| *number as i32),
+            part_number_marker: Some(after),
+            max_parts: Some(max_parts),
+            bucket: Some(input.bucket),
+            key: Some(input.key),
+            upload_id: Some(input.upload_id),
+            checksum_algorithm: upload.checksum_algorithm.map(Into::into),
+            ..Default::default()
+        })
+    }
+
+    pub(super) async fn list_uploads(&self, input: ListMultipartUploadsInput) -> S3Result<ListMultipartUploadsOutput> {
+        let max_uploads = page_size(input.max_uploads)?;
+        let (bucket, prefix) = (input.bucket.clone(), input.prefix.clone().unwrap_or_default());
+        let after = (input.key_marker.clone().unwrap_or_default(), input.upload_id_marker.clone().unwrap_or_default());
+        let limit = max_uploads as usize;
+        let question = move |index: &Reader| index.list_uploads(&bucket, &prefix, &after, limit + 1);
+        let mut found = self.index.read(question).await?;
+        let is_truncated = found.len() > limit;
+        found.truncate(limit);
+        let encoding = input.encoding_type.as_ref();
+        let last = found.last().filter(|_| is_truncated).map(|(key, id, _)| (encode(key, encoding), id.clone()));
+        let (next_key_marker, next_upload_id_marker) = last.unzip();
+        let uploads = found.into_iter().map(|(key, id, upload)| MultipartUpload {
+            key: Some(encode(&key, encoding)),
+            upload_id: Some(id),
+            initiated: Some(timestamp(upload.begun_ms)),
+            ..Default::default()
+        });
+        Ok(ListMultipartUploadsOutput {
+            uploads: Some(uploads.collect()),
+            is_truncated: Some(is_truncated),
+            next_key_marker,
+            next_upload_id_marker,
+            key_marker: input.key_marker.map(|key| encode(&key, encoding)),
+            upload_id_marker: input.upload_id_marker,
+            prefix: input.prefix.map(|prefix| encode(&prefix, encoding)),
+            max_uploads: Some(max_uploads),
+            bucket: Some(input.bucket),
+            encoding_type: input.encoding_type.clone(),
+            ..Default::default()
+        })
+    }
+
+    async fn find_upload(&self, bucket: &str, key: &str, id: &str) -> S3Result<Upload> {
+        let (bucket, key, id) = (bucket.to_owned(), key.to_owned(), id.to_owned());
+        self.index.read(move |index| index.upload(&bucket, &key, &id)).await
+    }
+}
+
+fn part_number(number: i32) -> S3Result<u32> {
+    if (1..=MOST_PARTS).contains(&number) {
+        Ok(number as u32)
+    } else {
+        Err(s3_error!(InvalidArgument, "parts are numbered from 1 to 10000"))
+    }
+}
+
+/// Returns the parts that the client lists, each of which must be the one that is there.
+fn chosen_parts<'a>(listed: &[CompletedPart], stored: &'a [(u32, Part)]) -> S3Result<Vec<&'a Part>> {
+    if listed.is_empty() {
+        return Err(s3_error!(MalformedXML, "an upload is finished with at least one part"));
+    }
+    if !listed.windows(2).all(|pair| pair[0].part_number < pair[1].part_number) {
+        return Err(s3_error!(InvalidPartOrder, "the parts are not in ascending order"));
+    }
+    let chosen = listed.iter().enumerate().map(|(place, listed_part)| {
+        let number = listed_part.part_number.unwrap_or_default();
+        let found = stored.iter().find(|(stored, _)| *stored as i32 == number).map(|(_, part)| part);
+        let is_same = |part: &&Part| {
+            let etag_is_same = listed_part.e_tag.as_ref().is_none_or(|etag| etag.value() == part.etag);
+            etag_is_same && promised(listed_part).iter().all(|promise| part.checksums.iter().any(|sum| sum == promise))
+        };
+        let part = found.filter(is_same).ok_or_else(|| s3_error!(InvalidPart, "part {number} is missing or another one"))?;
+        if place + 1 < listed.len() && part.segment.size < SMALLEST_PART {
+            return Err(s3_error!(EntityTooSmall, "part {number} is smaller than 5 MiB and not the last"));
+        }
+        Ok(part)
+    });
+    chosen.collect()
+}
+
+fn promised(part: &CompletedPart) -> Checksums {
+    Checksums {
+        crc32: part.checksum_crc32.clone(),
+        crc32c: part.checksum_crc32c.clone(),
+        crc64nvme: part.checksum_crc64nvme.clone(),
+        sha1: part.checksum_sha1.clone(),
+        sha256: part.checksum_sha256.clone(),
+        kind: None,
+    }
+}
+
+/// Puts the parts together. The ETag is the MD5 of the parts' MD5s with their number, as S3 makes it.
+fn assembled(upload: Upload, parts: &[&Part]) -> Result<Content> {
+    let mut md5 = Md5::new();
+    for part in parts {
+        md5.update(hex::decode(&part.etag).map_err(|error| internal("read the MD5 of a part", &error))?);
+    }
+    Ok(Content {
+        etag: format!("{}-{}", hex::encode(md5.finalize()), parts.len()),
+        size: parts.iter().map(|part| part.segment.size).sum(),
+        segments: parts.iter().map(|part| part.segment.clone()).collect(),
+        headers: upload.headers,
+        checksums: Checksums::default(),
+    })
+}
