@@ -304,7 +304,7 @@ mod tests {
     #[test]
     fn parts_grow_with_files_that_would_need_too_many() {
         assert_eq!(part_bytes(20 << 20), 8 << 20);
-        let huge = 200 << 30;
+        let huge: u64 = 200 << 30;
         assert!(huge.div_ceil(part_bytes(huge)) <= MOST_PARTS);
     }
 
