@@ -19,6 +19,9 @@ mod write;
 
 pub mod embedded;
 
+#[cfg(test)]
+mod tests;
+
 pub use buckets::BucketState;
 pub use client::Storage;
 pub use error::{Error, Result};
