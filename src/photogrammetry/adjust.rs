@@ -24,10 +24,11 @@ const TILT_SIGMA: f64 = 0.05;
 const HEADING_SIGMA: f64 = 0.3;
 /// One sigma of the heights over the ground, metres and share: take-off is not the mean ground. All photos of a
 /// flight are off alike, so together they weigh no more than this.
-const HEIGHT_SIGMA_M: f64 = 1.0;
-const HEIGHT_SIGMA_SHARE: f64 = 0.025;
-/// One sigma of a keypoint's place, in pixels, and the scale up to which it holds.
-const KEYPOINT_SIGMA_PX: f64 = 0.5;
+const HEIGHT_SIGMA_M: f64 = 0.8;
+const HEIGHT_SIGMA_SHARE: f64 = 0.02;
+/// One sigma of a keypoint's place, in pixels, and the scale up to which it holds. Three times what is measured:
+/// a photo's errors are alike (shutter, haze, lens), so its thousand keypoints are not a thousand witnesses.
+const KEYPOINT_SIGMA_PX: f64 = 1.0;
 const KEYPOINT_SIGMA_UP_TO_PX: f64 = 2.5;
 /// Tie points of the rounds that only bring the photos together.
 const COARSE_POINTS: usize = 5000;
@@ -51,11 +52,11 @@ enum Lens {
 }
 
 const ROUNDS: [Round; 5] = [
-    Round { limit_px: 400.0, loss_scale: 40.0, iterations: 12, lens: Lens::Fixed, coarse: true },
-    Round { limit_px: 60.0, loss_scale: 12.0, iterations: 12, lens: Lens::FocalAndFirstRadial, coarse: true },
-    Round { limit_px: 15.0, loss_scale: 5.0, iterations: 15, lens: Lens::All, coarse: true },
-    Round { limit_px: 5.0, loss_scale: 3.0, iterations: 15, lens: Lens::All, coarse: false },
-    Round { limit_px: 3.0, loss_scale: 2.0, iterations: 30, lens: Lens::All, coarse: false },
+    Round { limit_px: 400.0, loss_scale: 20.0, iterations: 12, lens: Lens::Fixed, coarse: true },
+    Round { limit_px: 60.0, loss_scale: 6.0, iterations: 12, lens: Lens::FocalAndFirstRadial, coarse: true },
+    Round { limit_px: 15.0, loss_scale: 2.5, iterations: 15, lens: Lens::All, coarse: true },
+    Round { limit_px: 5.0, loss_scale: 1.5, iterations: 15, lens: Lens::All, coarse: false },
+    Round { limit_px: 3.0, loss_scale: 1.0, iterations: 30, lens: Lens::All, coarse: false },
 ];
 
 /// The tracks of a flight with the pixels they were seen at.
