@@ -159,7 +159,7 @@ fn judge(seed: u64, count: u64, detector: &dyn Detector, session: &Session) -> a
     let mut rasters = Vec::new();
     for seed in seed..seed + count {
         let path = folder.path().join(format!("{seed}.tif"));
-        let truth = write_raster(seed, &path)?;
+        let truth = write_raster(seed, JUDGED_SIDE, &path)?;
         let options = DetectOptions { confidence: Some(0.01), ..DetectOptions::default() };
         rasters.push((detection::detect_raster(&Raster::open(&path)?, detector, &options, &|_| {})?, truth));
         bar.inc(1);
@@ -168,16 +168,17 @@ fn judge(seed: u64, count: u64, detector: &dyn Detector, session: &Session) -> a
     Ok(CLASSES.map(|class| detection::evaluate(&rasters, class, CONFIDENCE)).to_vec())
 }
 
-fn write_raster(seed: u64, path: &Path) -> anyhow::Result<Vec<Truth>> {
+/// Writes the middle of a landscape as an orthophoto of `side × side` pixels; returns the objects that are whole on it.
+fn write_raster(seed: u64, side: usize, path: &Path) -> anyhow::Result<Vec<Truth>> {
     let landscape = Landscape::new(seed, LANDSCAPE_M);
-    let size = [JUDGED_SIDE; 2];
+    let size = [side; 2];
     let window = OrthoWindow::around([0.0, 0.0], size, JUDGED_GSD_M);
     let (picture, boxes) = render_ortho(&landscape, &window);
     let place = GeoTransform::north_up([155_000.0, 463_000.0], JUDGED_GSD_M);
     let mut cog = CogWriter::create(path, size, place, Crs::RD_NEW, CogOptions::default())?;
-    cog.write_rgb([0, 0], size, &picture.data, &vec![255; JUDGED_SIDE * JUDGED_SIDE])?;
+    cog.write_rgb([0, 0], size, &picture.data, &vec![255; side * side])?;
     cog.finish()?;
-    let whole = |b: &[f64; 4]| b.iter().all(|at| (0.0..JUDGED_SIDE as f64).contains(at));
+    let whole = |b: &[f64; 4]| b.iter().all(|at| (0.0..side as f64).contains(at));
     let boxes = boxes.into_iter().filter(|planted| whole(&planted.pixels));
     Ok(boxes.map(|planted| Truth { class: planted.class.to_owned(), pixel_box: planted.pixels }).collect())
 }
@@ -224,4 +225,26 @@ fn card(args: &Args, scenes: &[Scene], weights: &[u8], judged: &[Evaluation], se
         rows = rows,
         map50 = map50,
     )
+}
+
+#[cfg(all(test, feature = "torch"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_own_model_finds_what_is_planted_on_a_landscape_that_it_has_not_seen() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ortho.tif");
+        let truth = write_raster(4711, 1200, &path).unwrap();
+        assert!(truth.len() >= 8, "the landscape has {} objects", truth.len());
+        let own = detection::own_model();
+        let detector = detection::load(own.bytes, own.name).unwrap();
+        let raster = Raster::open(&path).unwrap();
+        let found = detection::detect_raster(&raster, detector.as_ref(), &DetectOptions::default(), &|_| {}).unwrap();
+        // A class alone may have four objects here, so the shares are taken over both.
+        let judged = CLASSES.map(|class| (class, detection::evaluate(&[(found.clone(), truth.clone())], class, CONFIDENCE)));
+        let right: f64 = judged.iter().map(|(_, e)| e.recall * e.objects as f64).sum();
+        assert!(right >= 0.9 * truth.len() as f64, "{judged:?}");
+        assert!(right >= 0.85 * found.len() as f64, "{judged:?}, {} found", found.len());
+    }
 }

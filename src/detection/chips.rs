@@ -76,7 +76,7 @@ fn spans(length: usize, extent: usize, overlap: f64) -> Vec<Span> {
     let step = (extent as f64 * (1.0 - overlap.clamp(0.0, 0.9))).floor().max(1.0);
     let beyond = length.saturating_sub(extent);
     let gaps = (beyond as f64 / step).ceil() as usize;
-    let start = |i: usize| if gaps == 0 { 0 } else { (beyond * i / gaps) as isize };
+    let start = |i: usize| (beyond * i).checked_div(gaps).unwrap_or(0) as isize;
     let border = |i: usize| (start(i) + start(i - 1) + extent as isize) as f64 / 2.0;
     (0..=gaps)
         .map(|i| Span {

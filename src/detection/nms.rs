@@ -58,8 +58,7 @@ pub fn merge(mut candidates: Vec<Candidate>, iou: f64) -> Vec<Candidate> {
                     || best.chip != other.chip && best.found.containment(&other.found) > CONTAINED);
         }
     }
-    let mut removed = removed.into_iter();
-    candidates.retain(|_| !removed.next().expect("one flag for each candidate"));
+    keep(&mut candidates, &removed);
     sort(&mut candidates);
     candidates
 }
@@ -103,8 +102,7 @@ fn join_pieces(candidates: &mut Vec<Candidate>) {
             break;
         }
     }
-    let mut gone = gone.into_iter();
-    candidates.retain(|_| !gone.next().expect("one flag for each candidate"));
+    keep(candidates, &gone);
 }
 
 fn continues(a: &Candidate, b: &Candidate) -> bool {
@@ -130,6 +128,11 @@ fn union(a: &PixelBox, b: &PixelBox) -> PixelBox {
         class: a.class,
         confidence: a.confidence.max(b.confidence),
     }
+}
+
+fn keep(candidates: &mut Vec<Candidate>, without: &[bool]) {
+    let mut without = without.iter();
+    candidates.retain(|_| !without.next().expect("one flag for each candidate"));
 }
 
 type Indexed = GeomWithData<Rectangle<[f64; 2]>, usize>;

@@ -93,6 +93,7 @@ fn boxes(features: &Tensor, stride: f64) -> Tensor {
 
 /// Convolution, normalisation, SiLU.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "a network has seventeen of them")]
 enum Conv {
     Training { conv: nn::Conv2D, norm: nn::BatchNorm, stride: i64 },
     Fused { weight: Tensor, bias: Tensor, stride: i64 },
