@@ -89,7 +89,7 @@ impl Blobs {
     }
 
     /// Refuses content that would leave too little space for the index.
-    fn check_space(&self, size: u64) -> S3Result<()> {
+    pub fn check_space(&self, size: u64) -> S3Result<()> {
         let stat = rustix::fs::statvfs(&self.tmp).map_err(|errno| internal("look at the disk", &errno))?;
         let free = stat.f_bavail.saturating_mul(stat.f_frsize);
         if free < size.saturating_add(RESERVED_BYTES) { Err(full()) } else { Ok(()) }

@@ -5,7 +5,13 @@
 //! only one of these runs at a time. Blobs are counted: a copy names the blobs of its source, and a blob goes when
 //! the last row that names it has gone, row first and file later.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use redb::{Database, ReadTransaction, ReadableDatabase as _, ReadableTable, Table, TableDefinition, WriteTransaction};
 use s3s::{S3Result, s3_error};
@@ -13,7 +19,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio::{sync::Mutex, task};
 
 use super::{
-    Result,
+    Error, Result,
     blobs::{Blobs, Segment},
     listing::After,
     rows::{Bucket, Content, NULL, Part, Upload, Version, Versioning, now_ms},
@@ -45,7 +51,11 @@ const CACHE_BYTES: usize = 32 << 20;
 /// The open index.
 #[derive(Clone)]
 pub(super) struct Index {
-    database: Arc<Database>,
+    path: PathBuf,
+    /// `None` only while, or after, opening it again has failed.
+    database: Arc<RwLock<Option<Database>>>,
+    /// A write failed, as on a full disk: the database refuses to go on until it is opened again.
+    has_failed: Arc<AtomicBool>,
     /// Writers wait here, in order, rather than each in a thread of its own.
     turn: Arc<Mutex<()>>,
     blobs: Blobs,
@@ -54,11 +64,25 @@ pub(super) struct Index {
 impl Index {
     /// Opens the index in a file, making it on first use. After a crash it is as after the last commit.
     pub fn open(path: &Path, blobs: Blobs) -> Result<Self> {
-        let database = Database::builder().set_cache_size(CACHE_BYTES).create(path)?;
-        let transaction = database.begin_write()?;
-        Writer::open(&transaction)?;
-        transaction.commit()?;
-        Ok(Self { database: Arc::new(database), turn: Arc::default(), blobs })
+        let database = Arc::new(RwLock::new(Some(open_database(path)?)));
+        Ok(Self { path: path.to_owned(), database, has_failed: Arc::default(), turn: Arc::default(), blobs })
+    }
+
+    /// Opens the database again after a failed write, once there is room.
+    fn reopen(&self) -> Result<()> {
+        self.blobs.check_space(0)?;
+        let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
+        // The old one holds the lock on the file.
+        *database = None;
+        *database = Some(open_database(&self.path)?);
+        self.has_failed.store(false, Ordering::Release);
+        tracing::info!("the index of the store was opened again after a failed write");
+        Ok(())
+    }
+
+    fn with_database<T>(&self, work: impl FnOnce(&Database) -> Result<T>) -> Result<T> {
+        let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
+        work(database.as_ref().ok_or(Error::Index(redb::Error::PreviousIo))?)
     }
 
     /// Answers a question from one consistent state.
@@ -67,7 +91,7 @@ impl Index {
         question: impl FnOnce(&Reader) -> Result<T> + Send + 'static,
     ) -> S3Result<T> {
         let index = self.clone();
-        let reading = move || question(&Reader(index.database.begin_read()?));
+        let reading = move || index.with_database(|database| question(&Reader(database.begin_read()?)));
         Ok(task::spawn_blocking(reading).await.expect("a question does not panic")?)
     }
 
@@ -81,13 +105,20 @@ impl Index {
         let writing = move || {
             // Held by the thread, not by the request: a client that hangs up does not let the next one in early.
             let _turn = turn;
-            index.write_now(change)
+            if index.has_failed.load(Ordering::Acquire) {
+                index.reopen()?;
+            }
+            let result = index.with_database(|database| index.change(database, change));
+            if matches!(result, Err(Error::Index(_))) {
+                index.has_failed.store(true, Ordering::Release);
+            }
+            result
         };
         Ok(task::spawn_blocking(writing).await.expect("a change does not panic")?)
     }
 
-    fn write_now<T>(&self, change: impl FnOnce(&mut Writer<'_>) -> Result<T>) -> Result<T> {
-        let transaction = self.database.begin_write()?;
+    fn change<T>(&self, database: &Database, change: impl FnOnce(&mut Writer<'_>) -> Result<T>) -> Result<T> {
+        let transaction = database.begin_write()?;
         let (answer, released) = {
             let mut writer = Writer::open(&transaction)?;
             let answer = change(&mut writer);
@@ -107,27 +138,36 @@ impl Index {
         Ok(answer)
     }
 
-    /// Returns the blobs of all rows that are not on the disk as they should be, each with the name of its object.
+    /// Returns the versions whose blobs are not on the disk as they should be, by their names.
     pub fn missing_blobs(&self) -> Result<Vec<String>> {
-        let reader = Reader(self.database.begin_read()?);
-        let mut missing = Vec::new();
-        for row in reader.versions()?.iter()? {
-            let (name, row) = row?;
-            let (bucket, key, _) = name.value();
-            let version: Version = parse(row.value())?;
-            let segments = version.content.iter().flat_map(|content| &content.segments);
-            for segment in segments.filter(|segment| !self.blobs.is_whole(segment)) {
-                let key = String::from_utf8_lossy(key);
-                missing.push(format!("s3://{bucket}/{key} version {} (blob {})", version.id, segment.blob));
+        self.with_database(|database| {
+            let mut missing = Vec::new();
+            for row in Reader(database.begin_read()?).versions()?.iter()? {
+                let (name, row) = row?;
+                let (bucket, key, _) = name.value();
+                let version: Version = parse(row.value())?;
+                let segments = version.content.iter().flat_map(|content| &content.segments);
+                if segments.into_iter().any(|segment| !self.blobs.is_whole(segment)) {
+                    missing.push(format!("s3://{bucket}/{} version {}", String::from_utf8_lossy(key), version.id));
+                }
             }
-        }
-        Ok(missing)
+            Ok(missing)
+        })
     }
 
     /// Says whether any row names a blob.
     pub fn names_blob(&self, blob: &str) -> Result<bool> {
-        Ok(self.database.begin_read()?.open_table(BLOBS)?.get(blob)?.is_some())
+        self.with_database(|database| Ok(database.begin_read()?.open_table(BLOBS)?.get(blob)?.is_some()))
     }
+}
+
+fn open_database(path: &Path) -> Result<Database> {
+    let database = Database::builder().set_cache_size(CACHE_BYTES).create(path)?;
+    // Makes the tables that are missing, for readers cannot.
+    let transaction = database.begin_write()?;
+    Writer::open(&transaction)?;
+    transaction.commit()?;
+    Ok(database)
 }
 
 /// One consistent state of the index.

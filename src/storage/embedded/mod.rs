@@ -22,11 +22,13 @@
 
 mod access;
 mod answer;
+mod assembly;
 mod blobs;
 mod buckets;
 mod conditions;
 mod error;
 mod index;
+mod lifecycle;
 mod listing;
 mod lists;
 mod multipart;

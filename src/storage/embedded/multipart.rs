@@ -3,11 +3,11 @@
 //! A part is a blob of its own, safe on the disk when it is answered. Finishing an upload copies nothing: the
 //! version names the parts' blobs in order, decided in one transaction.
 
-use md5::{Digest as _, Md5};
+use futures::TryStreamExt as _;
 use s3s::{
     S3Request, S3Result,
     dto::{
-        self, CompleteMultipartUploadInput, CompleteMultipartUploadOutput, CompletedPart, CopyPartResult,
+        self, CompleteMultipartUploadInput, CompleteMultipartUploadOutput, CopyPartResult,
         CreateMultipartUploadInput, CreateMultipartUploadOutput, ListMultipartUploadsInput,
         ListMultipartUploadsOutput, ListPartsInput, ListPartsOutput, MultipartUpload, StreamingBlob,
         UploadPartCopyInput, UploadPartCopyOutput, UploadPartInput, UploadPartOutput,
@@ -16,18 +16,16 @@ use s3s::{
 };
 
 use super::{
-    Result, Store,
+    Store,
     answer::internal,
+    assembly::{Assembly, chosen_parts},
     conditions::Conditions,
     index::{Reader, Writer},
     listing::{encode, page_size},
     objects::{refuse_encryption, shown_id, source_of, stored_encoding},
-    promise::Promise,
-    rows::{Checksums, Content, Headers, Part, Upload, etag, now_ms, timestamp},
+    promise::{Promise, hasher_of},
+    rows::{Checksums, Headers, Part, Upload, etag, now_ms, timestamp},
 };
-
-/// All parts but the last have at least this size, as in S3; clients count on the refusal.
-const SMALLEST_PART: u64 = 5 << 20;
 
 /// The highest number of a part.
 const MOST_PARTS: i32 = 10_000;
@@ -150,17 +148,23 @@ impl Store {
         let listed = input.multipart_upload.and_then(|upload| upload.parts).unwrap_or_default();
         let conditions =
             Conditions { if_match: input.if_match, if_none_match: input.if_none_match, ..Conditions::default() };
+        let promised = Checksums {
+            crc32: input.checksum_crc32,
+            crc32c: input.checksum_crc32c,
+            crc64nvme: input.checksum_crc64nvme,
+            sha1: input.checksum_sha1,
+            sha256: input.checksum_sha256,
+            kind: None,
+        };
         let (bucket, key, id) = (input.bucket.clone(), input.key.clone(), input.upload_id);
+        let whole = self.whole_checksums(&bucket, &key, &id, &listed, &promised).await?;
+        let assembly = Assembly { promised, whole, size: input.mpu_object_size.map(i64::unsigned_abs) };
         let finish = move |index: &mut Writer<'_>| {
             let upload = index.upload(&bucket, &key, &id)?;
             let stored = index.parts(&id)?;
             let parts = chosen_parts(&listed, &stored)?;
-            let size: u64 = parts.iter().map(|part| part.segment.size).sum();
-            if input.mpu_object_size.is_some_and(|promised| promised.unsigned_abs() != size) {
-                return Err(s3_error!(InvalidRequest, "the parts together have another size").into());
-            }
             conditions.check_write(index.newest(&bucket, &key)?.map(|(_, version)| version).as_ref())?;
-            let content = assembled(upload, &parts)?;
+            let content = assembly.content(upload, &parts)?;
             let (versioning, version) = index.add_version(&bucket, &key, Some(content))?;
             index.delete_upload(&bucket, key.as_bytes(), &id, &stored)?;
             Ok((shown_id(versioning, &version), version))
@@ -168,14 +172,49 @@ impl Store {
         let (version_id, version) = self.index.write(finish).await?;
         let content = version.content.expect("an upload has content");
         let url = dto::EncodingType::from_static(dto::EncodingType::URL);
+        let sums = content.checksums.to_dto();
         Ok(CompleteMultipartUploadOutput {
             location: Some(format!("/{}/{}", input.bucket, encode(&input.key, Some(&url)))),
             bucket: Some(input.bucket),
             key: Some(input.key),
             e_tag: Some(etag(&content.etag)),
             version_id,
+            checksum_crc32: sums.checksum_crc32,
+            checksum_crc32c: sums.checksum_crc32c,
+            checksum_crc64nvme: sums.checksum_crc64nvme,
+            checksum_sha1: sums.checksum_sha1,
+            checksum_sha256: sums.checksum_sha256,
+            checksum_type: sums.checksum_type,
             ..Default::default()
         })
+    }
+
+    /// Reads the parts once more when the client promised a checksum of the whole; else there is none.
+    async fn whole_checksums(
+        &self,
+        bucket: &str,
+        key: &str,
+        id: &str,
+        listed: &[dto::CompletedPart],
+        promised: &Checksums,
+    ) -> S3Result<Checksums> {
+        let mut hasher = hasher_of(promised.iter().filter(|(_, sum)| !sum.contains('-')).map(|(name, _)| name));
+        if promised.iter().all(|(_, sum)| sum.contains('-')) {
+            return Ok(Checksums::default());
+        }
+        let (bucket, key, id, listed) = (bucket.to_owned(), key.to_owned(), id.to_owned(), listed.to_vec());
+        let question = move |index: &Reader| {
+            index.upload(&bucket, &key, &id)?;
+            let stored = index.parts(&id)?;
+            Ok(chosen_parts(&listed, &stored)?.into_iter().map(|part| part.segment.clone()).collect::<Vec<_>>())
+        };
+        let segments = self.index.read(question).await?;
+        let size = segments.iter().map(|segment| segment.size).sum();
+        let mut content = std::pin::pin!(self.blobs.read(&segments, 0..size).await?);
+        while let Some(bytes) = content.try_next().await.map_err(|error| internal("read a part", &error))? {
+            hasher.update(&bytes);
+        }
+        Ok(hasher.finalize().into())
     }
 
     pub(super) async fn abort_upload(&self, bucket: String, key: String, id: String) -> S3Result<()> {
@@ -268,54 +307,4 @@ fn part_number(number: i32) -> S3Result<u32> {
     } else {
         Err(s3_error!(InvalidArgument, "parts are numbered from 1 to 10000"))
     }
-}
-
-/// Returns the parts that the client lists, each of which must be the one that is there.
-fn chosen_parts<'a>(listed: &[CompletedPart], stored: &'a [(u32, Part)]) -> S3Result<Vec<&'a Part>> {
-    if listed.is_empty() {
-        return Err(s3_error!(MalformedXML, "an upload is finished with at least one part"));
-    }
-    if !listed.windows(2).all(|pair| pair[0].part_number < pair[1].part_number) {
-        return Err(s3_error!(InvalidPartOrder, "the parts are not in ascending order"));
-    }
-    let chosen = listed.iter().enumerate().map(|(place, listed_part)| {
-        let number = listed_part.part_number.unwrap_or_default();
-        let found = stored.iter().find(|(stored, _)| *stored as i32 == number).map(|(_, part)| part);
-        let is_same = |part: &&Part| {
-            let etag_is_same = listed_part.e_tag.as_ref().is_none_or(|etag| etag.value() == part.etag);
-            etag_is_same && promised(listed_part).iter().all(|promise| part.checksums.iter().any(|sum| sum == promise))
-        };
-        let part = found.filter(is_same).ok_or_else(|| s3_error!(InvalidPart, "part {number} is missing or another one"))?;
-        if place + 1 < listed.len() && part.segment.size < SMALLEST_PART {
-            return Err(s3_error!(EntityTooSmall, "part {number} is smaller than 5 MiB and not the last"));
-        }
-        Ok(part)
-    });
-    chosen.collect()
-}
-
-fn promised(part: &CompletedPart) -> Checksums {
-    Checksums {
-        crc32: part.checksum_crc32.clone(),
-        crc32c: part.checksum_crc32c.clone(),
-        crc64nvme: part.checksum_crc64nvme.clone(),
-        sha1: part.checksum_sha1.clone(),
-        sha256: part.checksum_sha256.clone(),
-        kind: None,
-    }
-}
-
-/// Puts the parts together. The ETag is the MD5 of the parts' MD5s with their number, as S3 makes it.
-fn assembled(upload: Upload, parts: &[&Part]) -> Result<Content> {
-    let mut md5 = Md5::new();
-    for part in parts {
-        md5.update(hex::decode(&part.etag).map_err(|error| internal("read the MD5 of a part", &error))?);
-    }
-    Ok(Content {
-        etag: format!("{}-{}", hex::encode(md5.finalize()), parts.len()),
-        size: parts.iter().map(|part| part.segment.size).sum(),
-        segments: parts.iter().map(|part| part.segment.clone()).collect(),
-        headers: upload.headers,
-        checksums: Checksums::default(),
-    })
 }

@@ -40,18 +40,7 @@ impl Promise {
     /// Returns a hasher that computes what was promised.
     pub fn hasher(&self) -> ChecksumHasher {
         let promised = self.checksums.iter().map(|(name, _)| name);
-        let mut hasher = ChecksumHasher::default();
-        for name in promised.chain(self.announced.iter().map(String::as_str)) {
-            match name {
-                "crc32" => hasher.crc32 = Some(s3s::crypto::Crc32::new()),
-                "crc32c" => hasher.crc32c = Some(s3s::crypto::Crc32c::new()),
-                "crc64nvme" => hasher.crc64nvme = Some(s3s::crypto::Crc64Nvme::new()),
-                "sha1" => hasher.sha1 = Some(s3s::crypto::Sha1::new()),
-                "sha256" => hasher.sha256 = Some(s3s::crypto::Sha256::new()),
-                _ => {}
-            }
-        }
-        hasher
+        hasher_of(promised.chain(self.announced.iter().map(String::as_str)))
     }
 
     /// Compares what came with what was promised, and returns the checksums that are now known to be right.
@@ -72,6 +61,22 @@ impl Promise {
         }
         Ok(found)
     }
+}
+
+/// Returns a hasher for algorithms by their names in headers; unknown names are left out.
+pub(super) fn hasher_of<'a>(names: impl Iterator<Item = &'a str>) -> ChecksumHasher {
+    let mut hasher = ChecksumHasher::default();
+    for name in names {
+        match name {
+            "crc32" => hasher.crc32 = Some(s3s::crypto::Crc32::new()),
+            "crc32c" => hasher.crc32c = Some(s3s::crypto::Crc32c::new()),
+            "crc64nvme" => hasher.crc64nvme = Some(s3s::crypto::Crc64Nvme::new()),
+            "sha1" => hasher.sha1 = Some(s3s::crypto::Sha1::new()),
+            "sha256" => hasher.sha256 = Some(s3s::crypto::Sha256::new()),
+            _ => {}
+        }
+    }
+    hasher
 }
 
 #[cfg(test)]

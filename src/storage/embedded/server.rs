@@ -22,7 +22,7 @@ use s3s::{
 };
 use tokio::net::{TcpListener, TcpStream};
 
-use super::{Result, Store};
+use super::{Result, Store, lifecycle};
 
 /// How long requests on their way may take to end once the store is told to stop.
 const GRACE: Duration = Duration::from_secs(10);
@@ -44,13 +44,18 @@ impl Store {
     /// # Errors
     /// None today; what fails is one connection's, and goes to the log.
     pub async fn serve(self, listener: TcpListener, shutdown: impl Future<Output = ()> + Send + 'static) -> Result<()> {
-        let service = self.service();
+        let service = self.clone().service();
         let connections = GracefulShutdown::new();
         let mut http = auto::Builder::new(TokioExecutor::new());
         http.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
         let mut shutdown = pin!(shutdown);
+        let mut tidying = tokio::time::interval(lifecycle::INTERVAL);
         loop {
             let accepted = tokio::select! {
+                _ = tidying.tick() => {
+                    self.keep_tidy().await;
+                    continue;
+                }
                 accepted = listener.accept() => accepted,
                 () = &mut shutdown => break,
             };

@@ -149,7 +149,9 @@ async fn a_failed_upload_is_aborted() {
     let begun = async {
         loop {
             let listed = storage.client().list_multipart_uploads().bucket("drone-raw").send().await.unwrap();
-            if !listed.uploads().is_empty() {
+            let Some(begun) = listed.uploads().first() else { continue };
+            let parts = storage.client().list_parts().bucket("drone-raw").key(begun.key().unwrap());
+            if !parts.upload_id(begun.upload_id().unwrap()).send().await.unwrap().parts().is_empty() {
                 break;
             }
         }

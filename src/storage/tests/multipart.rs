@@ -171,3 +171,22 @@ async fn parts_and_uploads_are_listed_by_page() {
     }
     assert_eq!(listed, ["a", "b", "b", "c"]);
 }
+
+#[tokio::test]
+async fn the_checksum_of_the_whole_is_checked_at_the_end() {
+    use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+    use sha2::Sha256;
+    let store = Running::start().await;
+    let s3 = store.with_bucket("whole").await;
+    let id = begin(&s3, "whole", "a").await;
+    let bytes = noise(PART + 10, 5);
+    let chunks = bytes.chunks(PART).zip(1..);
+    let parts = join_all(chunks.map(|(chunk, number)| send(&s3, "whole", "a", &id, number, chunk))).await;
+    let complete = |sum: String| {
+        let request = s3.complete_multipart_upload().bucket("whole").key("a").upload_id(&id).checksum_sha256(sum);
+        request.multipart_upload(finished(parts.clone())).send()
+    };
+    assert_eq!(status(&complete(BASE64.encode(Sha256::digest(b"other"))).await.unwrap_err()), 400);
+    let right = BASE64.encode(Sha256::digest(&bytes));
+    assert_eq!(complete(right.clone()).await.unwrap().checksum_sha256(), Some(right.as_str()));
+}
