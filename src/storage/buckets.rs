@@ -3,9 +3,8 @@
 use aws_sdk_s3::{
     error::ProvideErrorMetadata as _,
     types::{
-        AbortIncompleteMultipartUpload, BucketLifecycleConfiguration, BucketLocationConstraint,
-        BucketVersioningStatus, CreateBucketConfiguration, ExpirationStatus, LifecycleRule, LifecycleRuleFilter,
-        VersioningConfiguration,
+        AbortIncompleteMultipartUpload, BucketLifecycleConfiguration, BucketLocationConstraint, BucketVersioningStatus,
+        CreateBucketConfiguration, ExpirationStatus, LifecycleRule, LifecycleRuleFilter, VersioningConfiguration,
     },
 };
 

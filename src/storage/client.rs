@@ -3,13 +3,16 @@
 //! The SDK's defaults add a checksum trailer to uploads, which Ceph RGW 16 answers with 400; so checksums are
 //! sent only where S3 requires them, and polder's own SHA-256 and an MD5 go along with every upload.
 
-use std::{sync::{Arc, OnceLock}, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use aws_sdk_s3::{
     Client,
     config::{
-        BehaviorVersion, Credentials, Region, RequestChecksumCalculation, ResponseChecksumValidation,
-        SharedHttpClient, retry::RetryConfig, timeout::TimeoutConfig,
+        BehaviorVersion, Credentials, Region, RequestChecksumCalculation, ResponseChecksumValidation, SharedHttpClient,
+        retry::RetryConfig, timeout::TimeoutConfig,
     },
 };
 use aws_smithy_http_client::{Builder, tls};
@@ -22,7 +25,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// One attempt of one call. An upload may have 16 parts of 8 MiB on their way at once; in this time they pass a link of
 /// 4 Mbit/s. A link that is dead and not slow is noticed sooner, by the client's stalled-stream protection.
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(300);
+const ATTEMPT_TIMEOUT: Duration = Duration::from_mins(5);
 
 /// Attempts per call, the first included; the SDK waits between them with exponential backoff and jitter.
 const ATTEMPTS: u32 = 4;
@@ -101,11 +104,7 @@ impl Storage {
     }
 }
 
-fn client_config(
-    settings: &Settings,
-    endpoint: Option<&str>,
-    http: SharedHttpClient,
-) -> Result<aws_sdk_s3::Config> {
+fn client_config(settings: &Settings, endpoint: Option<&str>, http: SharedHttpClient) -> Result<aws_sdk_s3::Config> {
     let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_attempt_timeout(ATTEMPT_TIMEOUT);
     let config = aws_sdk_s3::Config::builder()
         .behavior_version(BehaviorVersion::latest())

@@ -1,6 +1,10 @@
 //! What can go wrong with objects.
 
-use std::{error::Error as StdError, io, path::{Path, PathBuf}};
+use std::{
+    error::Error as StdError,
+    io,
+    path::{Path, PathBuf},
+};
 
 use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError as Sdk};
@@ -80,19 +84,18 @@ impl Call<'_> {
     }
 
     /// Turns an error of the SDK into ours.
+    #[expect(clippy::needless_pass_by_value, reason = "as `map_err` hands it over")]
     pub fn error<E>(&self, error: SdkError<E, HttpResponse>) -> Error
     where
         E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
     {
         let (operation, href) = (self.operation, self.href());
         let Some(status) = error.raw_response().map(|response| response.status().as_u16()) else {
-            return match &error {
-                Sdk::ConstructionFailure(_) => Error::Settings(DisplayErrorContext(&error).to_string()),
-                _ => {
-                    let message = root_cause(&error);
-                    Error::Unreachable { operation, href, endpoint: self.endpoint.to_owned(), message }
-                }
-            };
+            if let Sdk::ConstructionFailure(_) = &error {
+                return Error::Settings(DisplayErrorContext(&error).to_string());
+            }
+            let message = root_cause(&error);
+            return Error::Unreachable { operation, href, endpoint: self.endpoint.to_owned(), message };
         };
         let code = error.code().map_or_else(|| format!("HTTP {status}"), str::to_owned);
         match (status, code.as_str()) {

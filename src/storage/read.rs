@@ -10,7 +10,10 @@ use futures::{StreamExt as _, TryStreamExt as _, stream, stream::BoxStream};
 use sha2::{Digest as _, Sha256};
 use tokio::io::AsyncWriteExt as _;
 
-use super::{Error, Result, Storage, write::{SHA256, hash_file, real_version}};
+use super::{
+    Error, Result, Storage,
+    write::{SHA256, hash_file, real_version},
+};
 use crate::catalog::ObjectRef;
 
 /// Questions on their way at once when the objects of a listing are looked at one by one.
@@ -100,7 +103,9 @@ impl Storage {
             content_range: answer.content_range,
             content_type: answer.content_type.unwrap_or_else(|| UNKNOWN_TYPE.to_owned()),
             etag: answer.e_tag,
-            last_modified: answer.last_modified.and_then(|time| DateTime::from_timestamp(time.secs(), time.subsec_nanos())),
+            last_modified: answer
+                .last_modified
+                .and_then(|time| DateTime::from_timestamp(time.secs(), time.subsec_nanos())),
             version_id: real_version(answer.version_id),
             body: body.boxed(),
         })

@@ -10,7 +10,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use aws_sdk_s3::{error::ProvideErrorMetadata as _, primitives::ByteStream, types::{CompletedMultipartUpload, CompletedPart}};
+use aws_sdk_s3::{
+    error::ProvideErrorMetadata as _,
+    primitives::ByteStream,
+    types::{CompletedMultipartUpload, CompletedPart},
+};
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use bytes::Bytes;
 use futures::{TryStreamExt as _, stream};
@@ -72,7 +76,13 @@ impl Storage {
     ///
     /// # Errors
     /// [`Error::Key`] when the key has an unusable part, and what the store answers.
-    pub async fn put_bytes(&self, layer: Layer, key: &ObjectKey, bytes: Bytes, content_type: &str) -> Result<ObjectRef> {
+    pub async fn put_bytes(
+        &self,
+        layer: Layer,
+        key: &ObjectKey,
+        bytes: Bytes,
+        content_type: &str,
+    ) -> Result<ObjectRef> {
         let sha256 = hex::encode(Sha256::digest(&bytes));
         let upload = self.upload(layer, key, content_type, sha256, bytes.len() as u64).await?;
         if let Some(stored) = self.find_same(&upload).await? {
@@ -158,7 +168,11 @@ impl Storage {
         let reader = PartReader::open(path, upload.size_bytes).await?;
         let whole = upload.sha256.as_str();
         let parts = stream::try_unfold(reader, |reader| async move { reader.next(whole).await });
-        parts.map_ok(|(number, bytes)| self.send_part(upload, id, number, bytes)).try_buffered(PARTS_IN_FLIGHT).try_collect().await
+        parts
+            .map_ok(|(number, bytes)| self.send_part(upload, id, number, bytes))
+            .try_buffered(PARTS_IN_FLIGHT)
+            .try_collect()
+            .await
     }
 
     async fn send_part(&self, upload: &Upload<'_>, id: &str, number: i32, bytes: Bytes) -> Result<CompletedPart> {
@@ -222,7 +236,9 @@ impl AbortOnDrop {
 
 impl Drop for AbortOnDrop {
     fn drop(&mut self) {
-        if let (Some((storage, bucket, key, id)), Ok(runtime)) = (self.armed.take(), tokio::runtime::Handle::try_current()) {
+        if let (Some((storage, bucket, key, id)), Ok(runtime)) =
+            (self.armed.take(), tokio::runtime::Handle::try_current())
+        {
             runtime.spawn(abort(storage, bucket, key, id));
         }
     }
@@ -243,7 +259,15 @@ impl PartReader {
     async fn open(path: &Path, size_bytes: u64) -> Result<Self> {
         let file = tokio::fs::File::open(path).await.map_err(Error::file("read", path))?.into_std().await;
         let part_bytes = part_bytes(size_bytes);
-        Ok(Self { path: path.to_owned(), file, hasher: Sha256::new(), part_bytes, size_bytes, read_bytes: 0, number: 0 })
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+            hasher: Sha256::new(),
+            part_bytes,
+            size_bytes,
+            read_bytes: 0,
+            number: 0,
+        })
     }
 
     /// Returns the next part with its number, or `None` after the last. The last one is handed out only when

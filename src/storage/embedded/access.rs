@@ -15,7 +15,10 @@ use s3s::{
 };
 
 use super::{Credential, Error, Result};
-use crate::{catalog::{Layer, Role}, storage::{Buckets, Secret}};
+use crate::{
+    catalog::{Layer, Role},
+    storage::{Buckets, Secret},
+};
 
 /// Operations that change nothing.
 const READS: [&str; 10] = [
@@ -140,8 +143,7 @@ mod tests {
 
     #[test]
     fn only_the_pipeline_and_the_admin_write_orthophotos() {
-        for (role, may) in
-            [(Role::Viewer, false), (Role::Uploader, false), (Role::Pipeline, true), (Role::Admin, true)]
+        for (role, may) in [(Role::Viewer, false), (Role::Uploader, false), (Role::Pipeline, true), (Role::Admin, true)]
         {
             assert_eq!(allows(role, "PutObject", "drone-ortho"), may, "{role:?}");
         }

@@ -1,8 +1,12 @@
-//! Puts the parts of an upload together: which parts, in which order, under which ETag and checksums.
+//! Puts the parts of an upload together: which parts, in which order, under which `ETag` and checksums.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use md5::{Digest as _, Md5};
-use s3s::{S3Result, dto::{ChecksumType, CompletedPart}, s3_error};
+use s3s::{
+    S3Result,
+    dto::{ChecksumType, CompletedPart},
+    s3_error,
+};
 
 use super::{
     Result,
@@ -25,7 +29,7 @@ pub(super) struct Assembly {
 }
 
 impl Assembly {
-    /// Returns the object that the parts make. The ETag is the MD5 of the parts' MD5s with their number.
+    /// Returns the object that the parts make. The `ETag` is the MD5 of the parts' MD5s with their number.
     pub fn content(self, upload: Upload, parts: &[&Part]) -> Result<Content> {
         let size = parts.iter().map(|part| part.segment.size).sum();
         if self.size.is_some_and(|promised| promised != size) {
@@ -88,7 +92,9 @@ fn is_same(listed: &CompletedPart, stored: &Part) -> bool {
 /// Returns the checksums of the parts' checksums, of every algorithm that all parts have.
 fn composite(parts: &[&Part]) -> Checksums {
     let sums_of = |name: &str| {
-        let sum = |part: &&Part| part.checksums.iter().find(|(found, _)| *found == name).map(|(_, sum)| BASE64.decode(sum).ok());
+        let sum = |part: &&Part| {
+            part.checksums.iter().find(|(found, _)| *found == name).map(|(_, sum)| BASE64.decode(sum).ok())
+        };
         parts.iter().map(|part| sum(part).flatten()).collect::<Option<Vec<_>>>().map(|sums| sums.concat())
     };
     let of = |name: &'static str| {
@@ -98,8 +104,13 @@ fn composite(parts: &[&Part]) -> Checksums {
         sum.iter().next().map(|(_, sum)| format!("{sum}-{}", parts.len()))
     };
     // S3 knows no CRC64NVME of checksums.
-    let mut sums =
-        Checksums { crc32: of("crc32"), crc32c: of("crc32c"), sha1: of("sha1"), sha256: of("sha256"), ..Checksums::default() };
+    let mut sums = Checksums {
+        crc32: of("crc32"),
+        crc32c: of("crc32c"),
+        sha1: of("sha1"),
+        sha256: of("sha256"),
+        ..Checksums::default()
+    };
     if !sums.is_empty() {
         sums.kind = Some(ChecksumType::COMPOSITE.to_owned());
     }

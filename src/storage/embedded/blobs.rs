@@ -18,19 +18,22 @@ use s3s::{S3Error, S3Result, StdError, checksum::ChecksumHasher, dto::Checksum, 
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _, AsyncWriteExt as _};
 
-use super::{Error, Result, answer::{body_error, full, internal}};
+use super::{
+    Error, Result,
+    answer::{body_error, full, internal},
+};
 
 /// Space that is left alone, so that the index can always be written: it has no way to take back half a commit.
 const RESERVED_BYTES: u64 = 64 << 20;
 
 /// An upload that sends nothing for this long is given up.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+const IDLE_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// How a blob is read: big enough to keep a disk busy, small enough for many readers at once.
 const READ_BYTES: usize = 256 << 10;
 
 /// Litter younger than this may belong to an upload on its way.
-const LITTER_AGE: Duration = Duration::from_secs(3600);
+const LITTER_AGE: Duration = Duration::from_hours(1);
 
 /// One piece of an object's content: a whole blob.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -203,7 +206,8 @@ impl Blobs {
             let folder = folder.map_err(Error::file("read", &self.blobs))?.path();
             for file in fs::read_dir(&folder).map_err(Error::file("read", &folder))? {
                 let file = file.map_err(Error::file("read", &folder))?;
-                let modified = file.metadata().and_then(|data| data.modified()).map_err(Error::file("read", &file.path()))?;
+                let modified =
+                    file.metadata().and_then(|data| data.modified()).map_err(Error::file("read", &file.path()))?;
                 let is_old = now.duration_since(modified).is_ok_and(|age| age > LITTER_AGE);
                 let name = file.file_name();
                 if is_old && !name.to_str().map_or(Ok(false), &is_named)? {
@@ -238,6 +242,7 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
     fs::File::open(folder)?.sync_all()
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "as `map_err` hands it over")]
 fn write_error(error: io::Error) -> S3Error {
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => full(),

@@ -3,8 +3,8 @@
 use s3s::{
     S3Result,
     dto::{
-        Bucket as BucketEntry, BucketLifecycleConfiguration, BucketVersioningStatus, ListBucketsInput,
-        ListBucketsOutput, LifecycleRules,
+        Bucket as BucketEntry, BucketLifecycleConfiguration, BucketVersioningStatus, LifecycleRules, ListBucketsInput,
+        ListBucketsOutput,
     },
     s3_error, xml,
 };
@@ -12,12 +12,13 @@ use s3s::{
 use super::{
     Store,
     answer::internal,
+    index::{Reader, Writer},
     rows::{Bucket, Versioning, now_ms, timestamp},
 };
 
 impl Store {
     pub(super) async fn make_bucket(&self, name: String) -> S3Result<()> {
-        let make = move |index: &mut super::index::Writer<'_>| {
+        let make = move |index: &mut Writer<'_>| {
             if index.bucket(&name).is_ok() {
                 return Err(s3_error!(BucketAlreadyOwnedByYou, "the bucket is there already").into());
             }
@@ -31,7 +32,7 @@ impl Store {
     }
 
     pub(super) async fn list_all_buckets(&self, input: ListBucketsInput) -> S3Result<ListBucketsOutput> {
-        let buckets = self.index.read(|index| index.buckets()).await?;
+        let buckets = self.index.read(Reader::buckets).await?;
         let prefix = input.prefix.as_deref().unwrap_or_default();
         let entries = buckets.into_iter().filter(|(name, _)| name.starts_with(prefix)).map(|(name, bucket)| {
             let created = timestamp(bucket.created_ms);
@@ -46,7 +47,7 @@ impl Store {
             Some(BucketVersioningStatus::SUSPENDED) => Versioning::Suspended,
             _ => return Err(s3_error!(MalformedXML, "the status is neither Enabled nor Suspended")),
         };
-        let set = move |index: &mut super::index::Writer<'_>| {
+        let set = move |index: &mut Writer<'_>| {
             let bucket = index.bucket(&name)?;
             index.put_bucket(&name, &Bucket { versioning, ..bucket })
         };
@@ -59,7 +60,7 @@ impl Store {
         lifecycle: Option<BucketLifecycleConfiguration>,
     ) -> S3Result<()> {
         let lifecycle = lifecycle.as_ref().map(to_xml).transpose()?;
-        let set = move |index: &mut super::index::Writer<'_>| {
+        let set = move |index: &mut Writer<'_>| {
             let bucket = index.bucket(&name)?;
             index.put_bucket(&name, &Bucket { lifecycle, ..bucket })
         };

@@ -1,6 +1,6 @@
 //! Conditions on requests: only if it is there, only if it is not, only if it changed (RFC 9110, section 13).
 
-use http::{HeaderMap, HeaderValue, header::ETAG};
+use http::{HeaderMap, header::ETAG};
 use s3s::{
     S3Error, S3Result,
     dto::{ETagCondition, Timestamp},
@@ -9,8 +9,9 @@ use s3s::{
 
 use super::rows::{Content, Version, etag, timestamp};
 
-/// The conditions of a request.
+/// The conditions of a request, each by the name of its header.
 #[derive(Clone, Debug, Default)]
+#[expect(clippy::struct_field_names, reason = "the names of the headers")]
 pub(super) struct Conditions {
     pub if_match: Option<ETagCondition>,
     pub if_none_match: Option<ETagCondition>,
@@ -36,11 +37,13 @@ impl Conditions {
         }
     }
 
-    /// Checks the conditions of a read; an unchanged object is answered with 304 and its ETag.
+    /// Checks the conditions of a read; an unchanged object is answered with 304 and its `ETag`.
     pub fn check_read(&self, version: &Version, content: &Content) -> S3Result<()> {
         let modified = seconds(&timestamp(version.modified_ms));
         match (&self.if_match, &self.if_unmodified_since) {
-            (Some(condition), _) if !matches(condition, content) => return Err(failed("If-Match: the object is another one")),
+            (Some(condition), _) if !matches(condition, content) => {
+                return Err(failed("If-Match: the object is another one"));
+            }
             (None, Some(since)) if modified > seconds(since) => {
                 return Err(failed("If-Unmodified-Since: the object was changed"));
             }
@@ -76,7 +79,7 @@ fn failed(message: &'static str) -> S3Error {
 fn unchanged(content: &Content) -> S3Error {
     let mut answer = s3_error!(NotModified);
     if let Ok(value) = etag(&content.etag).to_http_header() {
-        answer.set_headers(HeaderMap::from_iter([(ETAG, HeaderValue::from(value))]));
+        answer.set_headers(HeaderMap::from_iter([(ETAG, value)]));
     }
     answer
 }
@@ -84,7 +87,7 @@ fn unchanged(content: &Content) -> S3Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::storage::embedded::rows::Headers;
+    use crate::storage::embedded::rows::{Checksums, Headers};
 
     fn version() -> Version {
         let content = Content {
@@ -92,13 +95,13 @@ mod tests {
             size: 1,
             segments: Vec::new(),
             headers: Headers::default(),
-            checksums: Default::default(),
+            checksums: Checksums::default(),
         };
         Version { id: "1".into(), modified_ms: 1_700_000_000_900, content: Some(content) }
     }
 
-    fn tag(value: &str) -> Option<ETagCondition> {
-        Some(ETagCondition::ETag(etag(value)))
+    fn tag(value: &str) -> ETagCondition {
+        ETagCondition::ETag(etag(value))
     }
 
     #[test]
@@ -111,7 +114,7 @@ mod tests {
 
     #[test]
     fn a_change_must_be_of_the_object_that_was_seen() {
-        let change = |value| Conditions { if_match: tag(value), ..Conditions::default() };
+        let change = |value| Conditions { if_match: Some(tag(value)), ..Conditions::default() };
         assert!(change("abc").check_write(Some(&version())).is_ok());
         assert!(change("abd").check_write(Some(&version())).is_err());
         assert!(change("abc").check_write(None).is_err());
@@ -121,8 +124,10 @@ mod tests {
     fn an_unchanged_object_is_not_sent_again() {
         let version = version();
         let content = version.content.as_ref().unwrap();
-        let check = |conditions: Conditions| conditions.check_read(&version, content).map_err(|e| e.status_code().unwrap().as_u16());
-        assert_eq!(check(Conditions { if_none_match: tag("abc"), ..Conditions::default() }), Err(304));
+        let check = |conditions: Conditions| {
+            conditions.check_read(&version, content).map_err(|e| e.status_code().unwrap().as_u16())
+        };
+        assert_eq!(check(Conditions { if_none_match: Some(tag("abc")), ..Conditions::default() }), Err(304));
         // Sent as Last-Modified, without its 0.9 seconds.
         let since = Some(timestamp(1_700_000_000_000));
         assert_eq!(check(Conditions { if_modified_since: since.clone(), ..Conditions::default() }), Err(304));

@@ -1,6 +1,9 @@
 //! Why the embedded store cannot be opened or has stopped.
 
-use std::{io, path::{Path, PathBuf}};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 /// Why the store's folder cannot be used.
 #[derive(Debug, thiserror::Error)]

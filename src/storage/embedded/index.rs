@@ -304,7 +304,9 @@ impl<'t> Writer<'t> {
     }
 
     pub fn find(&self, bucket: &str, key: &str, id: &str) -> Result<Option<(u64, Version)>> {
-        let Some(rank) = self.ranks.get((bucket, key.as_bytes(), id))?.map(|rank| rank.value()) else { return Ok(None) };
+        let Some(rank) = self.ranks.get((bucket, key.as_bytes(), id))?.map(|rank| rank.value()) else {
+            return Ok(None);
+        };
         let row = self.versions.get((bucket, key.as_bytes(), rank))?;
         row.map(|row| Ok((rank, parse(row.value())?))).transpose()
     }
@@ -416,11 +418,7 @@ fn find_upload(table: &impl ReadableTable<UploadKey, Json>, bucket: &str, key: &
     }
 }
 
-fn newest(
-    table: &impl ReadableTable<VersionKey, Json>,
-    bucket: &str,
-    key: &str,
-) -> Result<Option<(u64, Version)>> {
+fn newest(table: &impl ReadableTable<VersionKey, Json>, bucket: &str, key: &str) -> Result<Option<(u64, Version)>> {
     let key = key.as_bytes();
     let mut rows = table.range((bucket, key, 0)..=(bucket, key, u64::MAX))?;
     rows.next().transpose()?.map(|(name, row)| Ok((name.value().2, parse(row.value())?))).transpose()

@@ -5,7 +5,10 @@
 
 use std::time::Duration;
 
-use s3s::{S3Result, dto::{ExpirationStatus, LifecycleRule}};
+use s3s::{
+    S3Result,
+    dto::{ExpirationStatus, LifecycleRule},
+};
 
 use super::{
     Store,
@@ -14,7 +17,7 @@ use super::{
 };
 
 /// How often a running store looks for stale uploads.
-pub(super) const INTERVAL: Duration = Duration::from_secs(3600);
+pub(super) const INTERVAL: Duration = Duration::from_hours(1);
 
 /// The uploads that one look takes on; the next look takes the next.
 const MOST_UPLOADS: usize = 10_000;
@@ -24,7 +27,7 @@ const DAY_MS: i64 = 24 * 3600 * 1000;
 impl Store {
     /// Aborts the uploads that are older than their bucket's rules allow; returns how many.
     pub(super) async fn abort_stale_uploads(&self, now_ms: i64) -> S3Result<usize> {
-        let buckets = self.index.read(|index: &Reader| index.buckets()).await?;
+        let buckets = self.index.read(Reader::buckets).await?;
         let mut aborted = 0;
         for (bucket, row) in buckets {
             let Some(lifecycle) = row.lifecycle else { continue };

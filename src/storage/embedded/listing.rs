@@ -3,10 +3,20 @@
 //! All three listings of S3 are one walk over the index. Keys compare as bytes. With a delimiter, the keys that
 //! share a prefix up to it are one entry, and the walk jumps over them.
 
-use redb::ReadableTable;
-use s3s::{S3Result, dto::{CommonPrefix, EncodingType}, s3_error};
+use std::fmt::Write as _;
 
-use super::{Result, index::{VersionKey, parse}, rows::Version};
+use redb::ReadableTable;
+use s3s::{
+    S3Result,
+    dto::{CommonPrefix, EncodingType},
+    s3_error,
+};
+
+use super::{
+    Result,
+    index::{VersionKey, parse},
+    rows::Version,
+};
 
 /// The most entries of a page, as in S3.
 const LONGEST_PAGE: i32 = 1000;
@@ -39,7 +49,7 @@ pub(super) enum After {
 /// One line of a listing.
 #[derive(Clone, Debug)]
 pub(super) enum Entry {
-    Version { key: String, version: Version, is_latest: bool },
+    Version { key: String, version: Box<Version>, is_latest: bool },
     Prefix(String),
 }
 
@@ -120,7 +130,7 @@ pub(super) fn list(rows: &impl ReadableTable<VersionKey, &'static [u8]>, query: 
         }
         page.entries.push(match group {
             Some(group) => Entry::Prefix(text(group)),
-            None => Entry::Version { key: text(key), version, is_latest },
+            None => Entry::Version { key: text(key), version: Box::new(version), is_latest },
         });
     }
 }
@@ -167,7 +177,7 @@ pub(super) fn encode(name: &str, encoding: Option<&EncodingType>) -> String {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~' | b'/') {
             encoded.push(char::from(byte));
         } else {
-            encoded.push_str(&format!("%{byte:02X}"));
+            write!(encoded, "%{byte:02X}").expect("a string takes all that is written");
         }
     }
     encoded

@@ -6,11 +6,12 @@
 use futures::TryStreamExt as _;
 use s3s::{
     S3Request, S3Result,
+    checksum::ChecksumHasher,
     dto::{
-        self, CompleteMultipartUploadInput, CompleteMultipartUploadOutput, CopyPartResult,
-        CreateMultipartUploadInput, CreateMultipartUploadOutput, ListMultipartUploadsInput,
-        ListMultipartUploadsOutput, ListPartsInput, ListPartsOutput, MultipartUpload, StreamingBlob,
-        UploadPartCopyInput, UploadPartCopyOutput, UploadPartInput, UploadPartOutput,
+        self, CompleteMultipartUploadInput, CompleteMultipartUploadOutput, CopyPartResult, CreateMultipartUploadInput,
+        CreateMultipartUploadOutput, ListMultipartUploadsInput, ListMultipartUploadsOutput, ListPartsInput,
+        ListPartsOutput, MultipartUpload, StreamingBlob, UploadPartCopyInput, UploadPartCopyOutput, UploadPartInput,
+        UploadPartOutput,
     },
     s3_error,
 };
@@ -31,7 +32,10 @@ use super::{
 const MOST_PARTS: i32 = 10_000;
 
 impl Store {
-    pub(super) async fn begin_upload(&self, input: CreateMultipartUploadInput) -> S3Result<CreateMultipartUploadOutput> {
+    pub(super) async fn begin_upload(
+        &self,
+        input: CreateMultipartUploadInput,
+    ) -> S3Result<CreateMultipartUploadOutput> {
         refuse_encryption(input.server_side_encryption.is_some() || input.sse_customer_key.is_some())?;
         let upload = Upload {
             begun_ms: now_ms(),
@@ -79,7 +83,8 @@ impl Store {
         let checksums = promise.check(&written)?;
         let sums = checksums.to_dto();
         let etag_value = hex::encode(written.md5);
-        let part = Part { etag: etag_value.clone(), segment: written.segment.clone(), modified_ms: now_ms(), checksums };
+        let part =
+            Part { etag: etag_value.clone(), segment: written.segment.clone(), modified_ms: now_ms(), checksums };
         let add = move |index: &mut Writer<'_>| {
             index.upload(&bucket, &key, &id)?;
             index.put_part(&id, number, &part)?;
@@ -117,7 +122,7 @@ impl Store {
         let from = self.get(from).await?;
         let body = from.body.unwrap_or_else(|| StreamingBlob::from(s3s::Body::empty()));
         let size = from.content_length.map(i64::unsigned_abs);
-        let written = self.blobs.write(body, size, Default::default()).await?;
+        let written = self.blobs.write(body, size, ChecksumHasher::default()).await?;
         let etag_value = hex::encode(written.md5);
         let modified_ms = now_ms();
         let segment = written.segment.clone();

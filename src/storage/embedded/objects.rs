@@ -180,7 +180,8 @@ impl Store {
             if_modified_since: input.copy_source_if_modified_since,
             if_unmodified_since: input.copy_source_if_unmodified_since,
         };
-        let is_replaced = input.metadata_directive.as_ref().map(MetadataDirective::as_str) == Some(MetadataDirective::REPLACE);
+        let is_replaced =
+            input.metadata_directive.as_ref().map(MetadataDirective::as_str) == Some(MetadataDirective::REPLACE);
         let headers = is_replaced.then(|| Headers {
             content_type: input.content_type,
             content_encoding: stored_encoding(input.content_encoding.as_deref()),
@@ -211,7 +212,12 @@ impl Store {
             last_modified: Some(timestamp(version.modified_ms)),
             ..Default::default()
         };
-        Ok(CopyObjectOutput { copy_object_result: Some(result), copy_source_version_id, version_id, ..Default::default() })
+        Ok(CopyObjectOutput {
+            copy_object_result: Some(result),
+            copy_source_version_id,
+            version_id,
+            ..Default::default()
+        })
     }
 
     /// Deletes one version for good, or, without an id, puts a delete marker on top of the versions.
@@ -247,7 +253,12 @@ impl Store {
                         let marker = output.delete_marker;
                         let delete_marker_version_id = output.version_id.filter(|_| marker == Some(true));
                         let key = Some(key);
-                        deleted.push(DeletedObject { delete_marker: marker, delete_marker_version_id, key, version_id });
+                        deleted.push(DeletedObject {
+                            delete_marker: marker,
+                            delete_marker_version_id,
+                            key,
+                            version_id,
+                        });
                     }
                     Err(super::Error::Refused(answer)) => errors.push(dto::Error {
                         code: Some(answer.code().as_str().to_owned()),
@@ -366,9 +377,11 @@ pub(super) struct Source {
 
 pub(super) fn source_of(source: &CopySource) -> S3Result<Source> {
     match source {
-        CopySource::Bucket { bucket, key, version_id } => {
-            Ok(Source { bucket: bucket.to_string(), key: key.to_string(), version_id: version_id.as_deref().map(str::to_owned) })
-        }
+        CopySource::Bucket { bucket, key, version_id } => Ok(Source {
+            bucket: bucket.to_string(),
+            key: key.to_string(),
+            version_id: version_id.as_deref().map(str::to_owned),
+        }),
         _ => Err(s3_error!(NotImplemented, "copies come from buckets, not from access points")),
     }
 }
@@ -380,7 +393,8 @@ pub(super) fn shown_id(versioning: Versioning, version: &Version) -> Option<Stri
 
 /// Returns the encoding of the content without that of the transfer.
 pub(super) fn stored_encoding(encoding: Option<&str>) -> Option<String> {
-    let kept: Vec<_> = encoding?.split(',').map(str::trim).filter(|name| !matches!(*name, "aws-chunked" | "")).collect();
+    let kept: Vec<_> =
+        encoding?.split(',').map(str::trim).filter(|name| !matches!(*name, "aws-chunked" | "")).collect();
     (!kept.is_empty()).then(|| kept.join(","))
 }
 

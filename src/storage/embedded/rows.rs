@@ -1,6 +1,9 @@
 //! What the index knows: buckets, versions, uploads and their parts.
 
-use std::{collections::BTreeMap, time::{Duration, SystemTime}};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, SystemTime},
+};
 
 use s3s::dto::{Checksum, ChecksumType, ETag, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -174,7 +177,7 @@ pub(super) fn timestamp(ms: i64) -> Timestamp {
     (SystemTime::UNIX_EPOCH + Duration::from_millis(ms.unsigned_abs())).into()
 }
 
-/// Returns the strong ETag of a row.
+/// Returns the strong `ETag` of a row.
 pub(super) fn etag(value: &str) -> ETag {
     ETag::Strong(value.to_owned())
 }

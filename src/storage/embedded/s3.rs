@@ -26,6 +26,7 @@ use super::{Store, conditions::Conditions, rows::Versioning};
 /// An answer to a request.
 type Answer<T> = S3Result<S3Response<T>>;
 
+#[expect(clippy::unnecessary_wraps, reason = "what every operation returns")]
 fn answer<T>(output: T) -> Answer<T> {
     Ok(S3Response::new(output))
 }
@@ -52,10 +53,7 @@ impl S3 for Store {
         answer(DeleteBucketOutput::default())
     }
 
-    async fn get_bucket_location(
-        &self,
-        request: S3Request<GetBucketLocationInput>,
-    ) -> Answer<GetBucketLocationOutput> {
+    async fn get_bucket_location(&self, request: S3Request<GetBucketLocationInput>) -> Answer<GetBucketLocationOutput> {
         self.find_bucket(request.input.bucket).await?;
         answer(GetBucketLocationOutput::default())
     }

@@ -10,7 +10,10 @@ use std::{
 };
 
 use super::{Error, Result, access::Access, blobs::Blobs, index::Index};
-use crate::{catalog::Role, storage::{Buckets, Secret}};
+use crate::{
+    catalog::Role,
+    storage::{Buckets, Secret},
+};
 
 /// What a store is opened with.
 #[derive(Clone, Debug)]
@@ -47,7 +50,8 @@ impl Store {
     /// [`Error::InUse`] when another process has it open, [`Error::File`] when the folder cannot be used,
     /// [`Error::Index`] when the index is damaged, [`Error::Credentials`] when two credentials have one key id.
     pub async fn open(options: StoreOptions) -> Result<Self> {
-        tokio::task::spawn_blocking(move || Self::open_now(options)).await.expect("opening a store does not panic")
+        let opening = tokio::task::spawn_blocking(move || Self::open_now(options)).await;
+        opening.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
     }
 
     fn open_now(options: StoreOptions) -> Result<Self> {

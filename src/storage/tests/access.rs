@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
-use aws_sdk_s3::{primitives::ByteStream, presigning::PresigningConfig};
+use aws_sdk_s3::{presigning::PresigningConfig, primitives::ByteStream};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::{Running, get, put, status};
-use crate::{catalog::{Layer, Role}, storage::{Error, ObjectKey, Secret, Storage}};
+use crate::{
+    catalog::{Layer, Role},
+    storage::{Error, ObjectKey, Secret, Storage},
+};
 
 /// Sends a bare HTTP/1.1 request and returns its status and the whole answer.
 async fn raw(store: &Running, request: &str) -> (u16, String) {
@@ -37,7 +40,11 @@ async fn each_role_writes_its_own_layers_only() {
             };
             let request = s3.put_object().bucket(layer.collection()).key(format!("{role}"));
             let result = request.body(ByteStream::from_static(b"x")).send().await;
-            assert_eq!(result.map(|_| ()).map_err(|error| status(&error)), if may { Ok(()) } else { Err(403) }, "{role} {layer}");
+            assert_eq!(
+                result.map(|_| ()).map_err(|error| status(&error)),
+                if may { Ok(()) } else { Err(403) },
+                "{role} {layer}"
+            );
             let begun = s3.create_multipart_upload().bucket(layer.collection()).key("m").send().await;
             assert_eq!(begun.is_ok(), may, "{role} {layer}");
         }
@@ -95,7 +102,7 @@ async fn a_presigned_url_works_for_what_it_names_until_it_expires() {
     let object = storage.put_bytes(Layer::Ortho, &key, "content".into(), "image/tiff").await.unwrap();
     let sign = |expires| storage.presign_get(&object.bucket, &object.key, object.version_id.as_deref(), expires);
 
-    let url = sign(Duration::from_secs(60)).await.unwrap();
+    let url = sign(Duration::from_mins(1)).await.unwrap();
     let (ok, answer) = fetch(&store, &url).await;
     assert_eq!(ok, 200, "{answer}");
     assert!(answer.ends_with("content"));
@@ -115,11 +122,14 @@ async fn a_presigned_url_works_for_what_it_names_until_it_expires() {
 async fn a_presigned_put_of_the_viewer_is_refused() {
     let store = Running::start().await;
     store.with_buckets().await;
-    let config = PresigningConfig::expires_in(Duration::from_secs(60)).unwrap();
+    let config = PresigningConfig::expires_in(Duration::from_mins(1)).unwrap();
     for (role, expected) in [(Role::Viewer, 403), (Role::Uploader, 200)] {
         let signed = store.s3(role).put_object().bucket("drone-raw").key("a").presigned(config.clone()).await.unwrap();
         let path = signed.uri().strip_prefix(&format!("http://{}", store.address)).unwrap().to_owned();
-        let request = format!("PUT {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Length: 2\r\n\r\nhi", store.address);
+        let request = format!(
+            "PUT {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Length: 2\r\n\r\nhi",
+            store.address
+        );
         assert_eq!(raw(&store, &request).await.0, expected, "{role}");
     }
 }
@@ -146,7 +156,10 @@ async fn a_browser_may_ask_and_read() {
     assert_eq!(allowed, 204, "{answer}");
     let answer = answer.to_lowercase();
     assert!(answer.contains("access-control-allow-origin: *") && answer.contains("x-amz-meta-sha256"), "{answer}");
-    let get = format!("GET /drone-raw/a HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nOrigin: https://x\r\n\r\n", store.address);
+    let get = format!(
+        "GET /drone-raw/a HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nOrigin: https://x\r\n\r\n",
+        store.address
+    );
     let (refused, answer) = raw(&store, &get).await;
     assert_eq!(refused, 403);
     assert!(answer.to_lowercase().contains("access-control-allow-origin: *"), "{answer}");

@@ -6,7 +6,10 @@ use futures::TryStreamExt as _;
 use sha2::{Digest as _, Sha256};
 
 use super::{Running, noise, put, set_versioning, status};
-use crate::{catalog::{Layer, ObjectRef, Role}, storage::{Error, ObjectKey, Storage}};
+use crate::{
+    catalog::{Layer, ObjectRef, Role},
+    storage::{Error, ObjectKey, Storage},
+};
 
 fn photo(name: &str) -> ObjectKey {
     ObjectKey::Photo { project: "dijk-a".into(), flight: "f".into(), name: name.into() }
@@ -177,7 +180,10 @@ async fn errors_name_the_operation_and_the_object() {
     store.with_buckets().await;
     let viewer = store.storage(Role::Viewer);
     let error = viewer.put_bytes(Layer::Ortho, &photo("a"), "x".into(), "image/jpeg").await.unwrap_err();
-    assert_eq!(error.to_string(), "cannot store s3://drone-ortho/projects/dijk-a/f/a: the access key may not do that (AccessDenied)");
+    assert_eq!(
+        error.to_string(),
+        "cannot store s3://drone-ortho/projects/dijk-a/f/a: the access key may not do that (AccessDenied)"
+    );
 
     let mut settings = store.settings(Role::Admin);
     settings.endpoint = Some("http://127.0.0.1:9".to_owned());

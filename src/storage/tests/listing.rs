@@ -1,6 +1,9 @@
 //! Listings: complete and in order, whatever the page size, the delimiter and the encoding.
 
-use aws_sdk_s3::{Client, types::{BucketVersioningStatus::Enabled, EncodingType}};
+use aws_sdk_s3::{
+    Client,
+    types::{BucketVersioningStatus::Enabled, EncodingType},
+};
 
 use super::{Running, put, set_versioning};
 
@@ -15,7 +18,13 @@ async fn filled(store: &Running, bucket: &str) -> Client {
 }
 
 /// Collects the keys and the common prefixes of all pages, in the order in which they come.
-async fn pages(s3: &Client, bucket: &str, prefix: &str, delimiter: Option<&str>, size: i32) -> (Vec<String>, Vec<String>) {
+async fn pages(
+    s3: &Client,
+    bucket: &str,
+    prefix: &str,
+    delimiter: Option<&str>,
+    size: i32,
+) -> (Vec<String>, Vec<String>) {
     let (mut keys, mut prefixes) = (Vec::new(), Vec::new());
     let request = s3.list_objects_v2().bucket(bucket).prefix(prefix).set_delimiter(delimiter.map(str::to_owned));
     let mut pages = request.max_keys(size).into_paginator().send();

@@ -10,13 +10,21 @@ mod versions;
 
 use std::{net::SocketAddr, path::Path};
 
-use aws_sdk_s3::{Client, error::SdkError, primitives::ByteStream, types::{BucketVersioningStatus, VersioningConfiguration}};
+use aws_sdk_s3::{
+    Client,
+    error::SdkError,
+    primitives::ByteStream,
+    types::{BucketVersioningStatus, VersioningConfiguration},
+};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use bytes::Bytes;
 use tempfile::TempDir;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
-use super::{Buckets, Secret, Settings, Storage, embedded::{Credential, Store, StoreOptions}};
+use super::{
+    Buckets, Secret, Settings, Storage,
+    embedded::{Credential, Store, StoreOptions},
+};
 use crate::catalog::Role;
 
 /// A store on a port of its own, in a folder that goes with it.

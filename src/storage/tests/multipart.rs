@@ -1,6 +1,10 @@
 //! Multipart uploads: parts in any order, one object at the end, nothing before.
 
-use aws_sdk_s3::{Client, primitives::ByteStream, types::{BucketVersioningStatus::Enabled, CompletedMultipartUpload, CompletedPart}};
+use aws_sdk_s3::{
+    Client,
+    primitives::ByteStream,
+    types::{BucketVersioningStatus::Enabled, CompletedMultipartUpload, CompletedPart},
+};
 use futures::future::join_all;
 use md5::{Digest as _, Md5};
 
@@ -68,7 +72,8 @@ async fn an_aborted_upload_leaves_nothing() {
     s3.abort_multipart_upload().bucket("abort").key("a").upload_id(&id).send().await.unwrap();
     assert_eq!(s3.list_multipart_uploads().bucket("abort").send().await.unwrap().uploads().len(), 0);
     assert_eq!(count_blobs(store.folder.path()), 0);
-    let late = s3.upload_part().bucket("abort").key("a").upload_id(&id).part_number(2).body(ByteStream::from_static(b"x"));
+    let late =
+        s3.upload_part().bucket("abort").key("a").upload_id(&id).part_number(2).body(ByteStream::from_static(b"x"));
     assert_eq!(status(&late.send().await.unwrap_err()), 404);
 }
 

@@ -1,6 +1,11 @@
 //! Objects: what goes in comes out, ranges and conditions hold, damaged bodies are refused.
 
-use aws_sdk_s3::{Client, config::{RequestChecksumCalculation, ResponseChecksumValidation}, primitives::ByteStream, types::{ChecksumAlgorithm, ChecksumMode, Delete, MetadataDirective, ObjectIdentifier}};
+use aws_sdk_s3::{
+    Client,
+    config::{RequestChecksumCalculation, ResponseChecksumValidation},
+    primitives::ByteStream,
+    types::{ChecksumAlgorithm, ChecksumMode, Delete, MetadataDirective, ObjectIdentifier},
+};
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use futures::future::join_all;
 use md5::{Digest as _, Md5};
@@ -65,8 +70,27 @@ async fn odd_keys_are_keys_like_any_other() {
     let s3 = store.with_bucket("odd-keys").await;
     let long = "k".repeat(1024);
     let keys = [
-        "with space", "a+b", "één", "😀.jpg", "100%20.tif", "a", "a/", "a/b", "a//b", "/leading", "//", "..", "../x",
-        "semi;colon", "q?x=1&y=2", "#hash", "quote\"'", "<xml>&amp;", "back\\slash", "tab\there", &long,
+        "with space",
+        "a+b",
+        "één",
+        "😀.jpg",
+        "100%20.tif",
+        "a",
+        "a/",
+        "a/b",
+        "a//b",
+        "/leading",
+        "//",
+        "..",
+        "../x",
+        "semi;colon",
+        "q?x=1&y=2",
+        "#hash",
+        "quote\"'",
+        "<xml>&amp;",
+        "back\\slash",
+        "tab\there",
+        &long,
     ];
     for key in keys {
         put(&s3, "odd-keys", key, key.as_bytes().to_vec()).await;
@@ -138,7 +162,8 @@ async fn a_damaged_body_is_refused_and_leaves_nothing() {
     let request = || s3.put_object().bucket("damage").key("a").body(ByteStream::from_static(b"content"));
     let wrong_md5 = request().content_md5(BASE64.encode(Md5::digest(b"other"))).send().await.unwrap_err();
     assert_eq!(status(&wrong_md5), 400);
-    let wrong_sha256 = request().checksum_sha256(BASE64.encode(sha2::Sha256::digest(b"other"))).send().await.unwrap_err();
+    let wrong_sha256 =
+        request().checksum_sha256(BASE64.encode(sha2::Sha256::digest(b"other"))).send().await.unwrap_err();
     assert_eq!(status(&wrong_sha256), 400);
     assert_eq!(get(&s3, "damage", "a", None).await, Err(404));
     assert_eq!(count_blobs(store.folder.path()), 0);
@@ -156,14 +181,17 @@ async fn every_checksum_of_s3_is_checked_and_kept() {
     let store = Running::start().await;
     store.with_bucket("sums").await;
     let s3 = with_checksums(&store);
-    for algorithm in [ChecksumAlgorithm::Crc32, ChecksumAlgorithm::Crc32C, ChecksumAlgorithm::Sha1, ChecksumAlgorithm::Sha256] {
+    for algorithm in
+        [ChecksumAlgorithm::Crc32, ChecksumAlgorithm::Crc32C, ChecksumAlgorithm::Sha1, ChecksumAlgorithm::Sha256]
+    {
         let request = s3.put_object().bucket("sums").key("a").checksum_algorithm(algorithm.clone());
         let stored = request.body(ByteStream::from_static(b"content")).send().await.unwrap();
         let head = s3.head_object().bucket("sums").key("a").checksum_mode(ChecksumMode::Enabled).send().await.unwrap();
         let sums = |a: Option<&str>, b: Option<&str>, c: Option<&str>, d: Option<&str>| {
             [a, b, c, d].map(|sum| sum.map(str::to_owned))
         };
-        let given = sums(stored.checksum_crc32(), stored.checksum_crc32_c(), stored.checksum_sha1(), stored.checksum_sha256());
+        let given =
+            sums(stored.checksum_crc32(), stored.checksum_crc32_c(), stored.checksum_sha1(), stored.checksum_sha256());
         let kept = sums(head.checksum_crc32(), head.checksum_crc32_c(), head.checksum_sha1(), head.checksum_sha256());
         assert_eq!(given.iter().flatten().count(), 1, "{algorithm}");
         assert_eq!(given, kept, "{algorithm}");
@@ -192,11 +220,24 @@ async fn a_stream_with_a_trailer_is_stored_without_its_wrapping() {
 async fn a_copy_shares_its_content_and_outlives_its_source() {
     let store = Running::start().await;
     let s3 = store.with_bucket("copy").await;
-    s3.put_object().bucket("copy").key("a b").content_type("text/plain").metadata("k", "v")
-        .body(ByteStream::from_static(b"content")).send().await.unwrap();
+    s3.put_object()
+        .bucket("copy")
+        .key("a b")
+        .content_type("text/plain")
+        .metadata("k", "v")
+        .body(ByteStream::from_static(b"content"))
+        .send()
+        .await
+        .unwrap();
     let copy = |s3: &Client| s3.copy_object().bucket("copy").copy_source("copy/a%20b");
     copy(&s3).key("same").send().await.unwrap();
-    copy(&s3).key("other").metadata_directive(MetadataDirective::Replace).content_type("text/html").send().await.unwrap();
+    copy(&s3)
+        .key("other")
+        .metadata_directive(MetadataDirective::Replace)
+        .content_type("text/html")
+        .send()
+        .await
+        .unwrap();
     assert_eq!(count_blobs(store.folder.path()), 1);
 
     s3.delete_object().bucket("copy").key("a b").send().await.unwrap();

@@ -13,7 +13,13 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 
 use super::{Running, get, noise, options, put, set_versioning, versions::count_blobs};
-use crate::{catalog::Role, storage::{Storage, embedded::{Error, Store}}};
+use crate::{
+    catalog::Role,
+    storage::{
+        Storage,
+        embedded::{Error, Store},
+    },
+};
 
 /// Set for the process that the kill test starts: the folder to serve.
 const FOLDER: &str = "POLDER_TEST_STORE_FOLDER";
@@ -45,7 +51,10 @@ async fn a_folder_is_opened_by_one_at_a_time() {
     let error = Store::open(options(folder.path())).await.err().unwrap();
     assert!(matches!(&error, Error::InUse { .. }), "{error}");
     let text = error.to_string();
-    assert!(text.contains(&folder.path().display().to_string()) && text.contains(&std::process::id().to_string()), "{text}");
+    assert!(
+        text.contains(&folder.path().display().to_string()) && text.contains(&std::process::id().to_string()),
+        "{text}"
+    );
     drop(store);
     Store::open(options(folder.path())).await.unwrap();
 }
@@ -87,7 +96,7 @@ async fn a_broken_off_body_leaves_nothing() {
     use tokio::io::AsyncWriteExt as _;
     let store = Running::start().await;
     let s3 = store.with_bucket("broken").await;
-    let config = aws_sdk_s3::presigning::PresigningConfig::expires_in(Duration::from_secs(60)).unwrap();
+    let config = aws_sdk_s3::presigning::PresigningConfig::expires_in(Duration::from_mins(1)).unwrap();
     let signed = s3.put_object().bucket("broken").key("a").presigned(config).await.unwrap();
     let path = signed.uri().strip_prefix(&format!("http://{}", store.address)).unwrap().to_owned();
     let mut stream = tokio::net::TcpStream::connect(store.address).await.unwrap();
@@ -128,9 +137,14 @@ async fn every_answered_write_survives_a_kill() {
             set_versioning(&s3, "kill", Enabled).await;
         }
         for (key, (id, bytes)) in &answered {
-            assert_eq!(get(&s3, "kill", key, Some(id)).await.as_deref(), Ok(bytes.as_slice()), "{key} in round {round}");
+            assert_eq!(
+                get(&s3, "kill", key, Some(id)).await.as_deref(),
+                Ok(bytes.as_slice()),
+                "{key} in round {round}"
+            );
         }
-        let writers: Vec<_> = (0..6_u64).map(|writer| tokio::spawn(write_until_killed(s3.clone(), round, writer))).collect();
+        let writers: Vec<_> =
+            (0..6_u64).map(|writer| tokio::spawn(write_until_killed(s3.clone(), round, writer))).collect();
         tokio::time::sleep(Duration::from_millis(400)).await;
         child.kill().unwrap();
         child.wait().unwrap();
@@ -167,7 +181,8 @@ fn start_child(folder: &std::path::Path) -> (Child, Storage) {
         .spawn()
         .unwrap();
     let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let endpoint = lines.map_while(Result::ok).find_map(|line| line.split_once("endpoint=").map(|(_, url)| url.to_owned()));
+    let endpoint =
+        lines.map_while(Result::ok).find_map(|line| line.split_once("endpoint=").map(|(_, url)| url.to_owned()));
     let mut settings = super::Settings {
         endpoint,
         public_endpoint: None,
