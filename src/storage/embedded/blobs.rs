@@ -1,7 +1,7 @@
 //! The content of objects: one file per blob, under a random name.
 //!
 //! A blob is complete and on the disk before its name is known to anybody: it is written to `tmp/`, synced,
-//! renamed into `blobs/xy/`, and that folder is synced. What has no row in the index after that is litter, which
+//! renamed onto its shelf `blobs/xy/`, and the shelf is synced. What has no row in the index after that is litter, which
 //! the sweep at start-up removes.
 
 use std::{
@@ -76,14 +76,18 @@ impl Blobs {
     /// Makes the folders that are missing, and empties `tmp/`: nobody is writing there yet.
     pub fn open(folder: &Path) -> Result<Self> {
         let (blobs, tmp) = (folder.join("blobs"), folder.join("tmp"));
-        for path in [&blobs, &tmp] {
-            fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(Error::file("make", path))?;
+        // All 256 shelves at once, so that a write never has to make one.
+        let shelves = (0..=u8::MAX).map(|shelf| blobs.join(format!("{shelf:02x}")));
+        for path in shelves.chain([tmp.clone()]) {
+            fs::DirBuilder::new().recursive(true).mode(0o700).create(&path).map_err(Error::file("make", &path))?;
         }
         for entry in fs::read_dir(&tmp).map_err(Error::file("read", &tmp))? {
             let path = entry.map_err(Error::file("read", &tmp))?.path();
             fs::remove_file(&path).map_err(Error::file("remove", &path))?;
         }
-        sync_folder(folder).map_err(Error::file("sync", folder))?;
+        for path in [folder, &blobs] {
+            sync_folder(path).map_err(Error::file("sync", path))?;
+        }
         Ok(Self { blobs, tmp })
     }
 
@@ -100,13 +104,13 @@ impl Blobs {
 
     /// Writes a stream into a new blob and returns when it is safely on the disk.
     ///
-    /// `size` is what the client promised. Whatever fails, nothing is left but perhaps an empty folder.
+    /// `size` is what the client promised. Whatever fails, nothing is left.
     pub async fn write<S>(&self, mut body: S, size: Option<u64>, mut hasher: ChecksumHasher) -> S3Result<Written>
     where
         S: Stream<Item = Result<Bytes, StdError>> + Unpin,
     {
         self.check_space(size.unwrap_or(0))?;
-        // v4 rather than v7: the folder is chosen by the first digits.
+        // v4 rather than v7: the shelf is chosen by the first digits.
         let blob = uuid::Uuid::new_v4().simple().to_string();
         let temporary = Temporary(self.tmp.join(&blob));
         let mut file = tokio::fs::File::create_new(&temporary.0).await.map_err(write_error)?;
@@ -138,18 +142,11 @@ impl Blobs {
     }
 
     async fn publish(&self, blob: &str, temporary: Temporary) -> S3Result<()> {
-        let (path, parent) = (self.path(blob), self.blobs.clone());
+        let path = self.path(blob);
         let publish = move || {
-            let folder = path.parent().expect("a blob lies in a folder");
-            if let Err(error) = fs::DirBuilder::new().mode(0o700).create(folder) {
-                if error.kind() != io::ErrorKind::AlreadyExists {
-                    return Err(error);
-                }
-            } else {
-                sync_folder(&parent)?;
-            }
+            let shelf = path.parent().expect("a blob lies on a shelf");
             fs::rename(&temporary.0, &path)?;
-            sync_folder(folder)
+            sync_folder(shelf)
         };
         tokio::task::spawn_blocking(publish).await.expect("a rename does not panic").map_err(write_error)
     }
