@@ -115,10 +115,9 @@ impl Storage {
         }
         // moto, a store for tests, answers under another name than S3 does, and the SDK reads no further.
         let success = response.filter(|response| response.status().is_success());
-        if let Some(body) = success.and_then(|response| response.body().bytes()).map(String::from_utf8_lossy) {
-            if body.contains("VersioningResponse") {
-                return Ok(body.contains("<Status>Enabled</Status>"));
-            }
+        let body = success.and_then(|response| response.body().bytes()).map(String::from_utf8_lossy);
+        if let Some(body) = body.filter(|body| body.contains("VersioningResponse")) {
+            return Ok(body.contains("<Status>Enabled</Status>"));
         }
         Err(self.call("read the versioning of", bucket, "").error(error))
     }
