@@ -62,7 +62,7 @@ pub(super) struct Args {
     landscapes: u64,
 
     /// Steps of training, each on 16 samples
-    #[arg(long, default_value_t = 700)]
+    #[arg(long, default_value_t = 900)]
     steps: usize,
 
     /// Landscapes to be judged on; their seeds begin 500000 after the first one

@@ -3,6 +3,7 @@
 mod assign;
 mod export;
 mod loss;
+mod mistakes;
 mod network;
 mod samples;
 mod wear;
@@ -15,7 +16,7 @@ use rayon::prelude::*;
 use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor, nn, nn::OptimizerConfig as _};
 
-use self::{assign::Targets, network::Network, samples::Sample};
+use self::{assign::Targets, mistakes::Mistake, network::Network, samples::Sample};
 use super::{Options, Progress, Scene};
 use crate::detection::{Result, torch};
 
@@ -28,6 +29,10 @@ const WEIGHT_DECAY: f64 = 0.02;
 /// Steps over which the learning rate rises, so that the first, random gradients do no harm.
 const WARM_UP: usize = 40;
 const MAX_GRADIENT: f64 = 10.0;
+/// The training pauses between its parts to look for mistakes …
+const PARTS: usize = 4;
+/// … and from then on this part of the samples shows one.
+const MISTAKEN: f64 = 0.35;
 
 /// Does what [`super::train`] promises.
 pub(super) fn train(scenes: &[Scene], options: &Options, progress: &mut dyn FnMut(Progress)) -> Result<Vec<u8>> {
@@ -38,28 +43,33 @@ pub(super) fn train(scenes: &[Scene], options: &Options, progress: &mut dyn FnMu
     let network = Network::new(&variables.root(), options.names.len());
     let fault = |error| torch::fault("train", &options.name)(error);
     let mut optimizer = nn::AdamW { wd: WEIGHT_DECAY, ..nn::AdamW::default() }.build(&variables, 1e-3).map_err(fault)?;
-    let (queue, batches) = sync_channel(2);
-    thread::scope(|scope| {
-        scope.spawn(move || {
-            for step in 0..options.steps {
-                if queue.send(batch(scenes, options.seed, step)).is_err() {
-                    break;
+    let mut smooth = None;
+    for part in 0..PARTS {
+        let steps = options.steps * part / PARTS..options.steps * (part + 1) / PARTS;
+        let mistakes = if part == 0 { vec![] } else { mistakes::find(&network, scenes, options.names.len()) };
+        let (queue, batches) = sync_channel(2);
+        let (mistakes, range) = (&mistakes, steps.clone());
+        thread::scope(|scope| {
+            scope.spawn(move || {
+                for step in range {
+                    if queue.send(batch(scenes, mistakes, options.seed, step)).is_err() {
+                        break;
+                    }
                 }
+            });
+            for (step, batch) in steps.zip(batches) {
+                optimizer.set_lr(LEARNING_RATE * schedule(step, options.steps));
+                let output = network.forward(&pictures(&batch), true);
+                let targets = Targets::of(batch.iter().map(|sample| sample.boxes.as_slice()), SAMPLE_SIDE);
+                let loss = loss::loss(&output, &targets);
+                optimizer.backward_step_clip_norm(&loss, MAX_GRADIENT);
+                let loss = loss.double_value(&[]);
+                let smoothed = smooth.map_or(loss, |before: f64| before * 0.95 + loss * 0.05);
+                smooth = Some(smoothed);
+                progress(Progress { step: step + 1, steps: options.steps, loss: smoothed });
             }
         });
-        let mut smooth = None;
-        for (step, batch) in batches.iter().enumerate() {
-            optimizer.set_lr(LEARNING_RATE * schedule(step, options.steps));
-            let output = network.forward(&pictures(&batch), true);
-            let targets = Targets::of(batch.iter().map(|sample| sample.boxes.as_slice()), SAMPLE_SIDE);
-            let loss = loss::loss(&output, &targets);
-            optimizer.backward_step_clip_norm(&loss, MAX_GRADIENT);
-            let loss = loss.double_value(&[]);
-            let smoothed = smooth.map_or(loss, |before: f64| before * 0.95 + loss * 0.05);
-            smooth = Some(smoothed);
-            progress(Progress { step: step + 1, steps: options.steps, loss: smoothed });
-        }
-    });
+    }
     export::export(&network, options, &description(options))
 }
 
@@ -70,12 +80,16 @@ fn schedule(step: usize, steps: usize) -> f64 {
 }
 
 /// Makes the samples of one step; each depends on the seed and its number alone.
-fn batch(scenes: &[Scene], seed: u64, step: usize) -> Vec<Sample> {
+fn batch(scenes: &[Scene], mistakes: &[Mistake], seed: u64, step: usize) -> Vec<Sample> {
     let sample = |number: usize| {
         let number = (step * BATCH + number) as u64;
         let mut rng = Pcg64Mcg::seed_from_u64(seed ^ number.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        if !mistakes.is_empty() && rng.random_bool(MISTAKEN) {
+            let mistake = &mistakes[rng.random_range(0..mistakes.len())];
+            return Sample::of(&scenes[mistake.scene], Some(mistake.place), SAMPLE_SIDE, &mut rng);
+        }
         let scene = &scenes[rng.random_range(0..scenes.len())];
-        Sample::of(scene, SAMPLE_SIDE, &mut rng)
+        Sample::of(scene, None, SAMPLE_SIDE, &mut rng)
     };
     (0..BATCH).into_par_iter().map(sample).collect()
 }

@@ -26,9 +26,9 @@ pub(super) struct Sample {
 }
 
 impl Sample {
-    /// Cuts a sample of `side × side` pixels around one of the scene's objects, or anywhere.
-    pub(super) fn of(scene: &Scene, side: usize, rng: &mut Pcg64Mcg) -> Self {
-        let view = View::new(scene, side, rng);
+    /// Cuts a sample of `side × side` pixels around `place`, or else around one of the scene's objects or anywhere.
+    pub(super) fn of(scene: &Scene, place: Option<[f64; 2]>, side: usize, rng: &mut Pcg64Mcg) -> Self {
+        let view = View::new(scene, place, side, rng);
         let mut picture = view.look(&scene.picture, side);
         wear::wear(&mut picture, rng);
         let data = picture.data.chunks_exact(4).flat_map(|p| if p[3] == 0 { [PADDING; 3] } else { [p[0], p[1], p[2]] });
@@ -49,10 +49,12 @@ struct View {
 }
 
 impl View {
-    fn new(scene: &Scene, side: usize, rng: &mut Pcg64Mcg) -> Self {
+    fn new(scene: &Scene, place: Option<[f64; 2]>, side: usize, rng: &mut Pcg64Mcg) -> Self {
         let middle = [scene.picture.width as f64 / 2.0, scene.picture.height as f64 / 2.0];
         let objects = &scene.objects;
-        let (aim, stray) = if objects.is_empty() || rng.random_bool(ASIDE) {
+        let (aim, stray) = if let Some(place) = place {
+            (place, side as f64 * 0.3)
+        } else if objects.is_empty() || rng.random_bool(ASIDE) {
             (middle, middle[0] * 0.7)
         } else {
             (mean(&objects[rng.random_range(0..objects.len())].ring), side as f64 * 0.42)
@@ -147,7 +149,7 @@ mod tests {
         let scene = scene();
         for seed in 0..40 {
             let mut rng = Pcg64Mcg::seed_from_u64(seed);
-            let view = View::new(&scene, 128, &mut rng);
+            let view = View::new(&scene, None, 128, &mut rng);
             let picture = view.look(&scene.picture, 128);
             let Some((1, [left, top, right, bottom])) = view.shown(&scene.objects[0], 128) else { continue };
             for (i, pixel) in picture.data.chunks_exact(4).enumerate().filter(|(_, p)| p[0] > 128) {
@@ -160,14 +162,14 @@ mod tests {
 
     #[test]
     fn places_come_back_from_the_sample() {
-        let view = View::new(&scene(), 128, &mut Pcg64Mcg::seed_from_u64(5));
+        let view = View::new(&scene(), None, 128, &mut Pcg64Mcg::seed_from_u64(5));
         let [x, y] = view.to_sample(view.to_scene([31.0, 77.0]));
         assert!((x - 31.0).abs() < 1e-9 && (y - 77.0).abs() < 1e-9);
     }
 
     #[test]
     fn one_seed_gives_one_sample() {
-        let cut = || Sample::of(&scene(), 96, &mut Pcg64Mcg::seed_from_u64(9)).picture;
+        let cut = || Sample::of(&scene(), None, 96, &mut Pcg64Mcg::seed_from_u64(9)).picture;
         assert_eq!(cut(), cut());
     }
 }
