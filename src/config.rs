@@ -133,7 +133,9 @@ pub fn with_file(mut command: clap::Command, path: &Path) -> Result<clap::Comman
             toml::Value::String(text) => text,
             toml::Value::Boolean(flag) => flag.to_string(),
             toml::Value::Integer(number) => number.to_string(),
-            other => return Err(syntax(format!("{key} must be text, a number, or true or false, not {}", other.type_str()))),
+            other => {
+                return Err(syntax(format!("{key} must be text, a number, or true or false, not {}", other.type_str())));
+            }
         };
         command = command.mut_arg(key, |argument| argument.default_value(value));
     }
@@ -172,7 +174,8 @@ mod tests {
 
     #[test]
     fn a_flag_wins_over_the_file() {
-        let settings = parse("bucket_raw = 'photos'\nbucket_ortho = 'maps'", &["polder", "--bucket-raw", "other"]).unwrap();
+        let settings =
+            parse("bucket_raw = 'photos'\nbucket_ortho = 'maps'", &["polder", "--bucket-raw", "other"]).unwrap();
         assert_eq!((settings.bucket_raw.as_str(), settings.bucket_ortho.as_str()), ("other", "maps"));
     }
 

@@ -10,7 +10,17 @@ use support::{small_flight, succeeds};
 fn exiftool_reads_place_time_and_attitude() {
     let photo = small_flight().join("images");
     let first = std::fs::read_dir(photo).unwrap().map(|entry| entry.unwrap().path()).min().unwrap();
-    let tags = ["-j", "-n", "-GPSLatitude", "-GPSLongitude", "-RelativeAltitude", "-GimbalYawDegree", "-RtkFlag", "-DateTimeOriginal", "-FocalLength"];
+    let tags = [
+        "-j",
+        "-n",
+        "-GPSLatitude",
+        "-GPSLongitude",
+        "-RelativeAltitude",
+        "-GimbalYawDegree",
+        "-RtkFlag",
+        "-DateTimeOriginal",
+        "-FocalLength",
+    ];
     let text = succeeds(Command::new("exiftool").args(tags).arg(first));
     let tags: serde_json::Value = serde_json::from_str(&text).unwrap();
     let tags = &tags[0];

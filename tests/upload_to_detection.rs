@@ -37,7 +37,10 @@ fn the_catalog_links_every_step_to_the_one_before(polder: &Polder) {
     assert_eq!((raw.len(), ortho.len(), results.len()), (8, 1, 1));
     let sources = |item: &serde_json::Value| -> Vec<String> {
         let links = item["links"].as_array().unwrap().iter();
-        links.filter(|link| link["rel"] == "derived_from").map(|link| link["href"].as_str().unwrap().to_owned()).collect()
+        links
+            .filter(|link| link["rel"] == "derived_from")
+            .map(|link| link["href"].as_str().unwrap().to_owned())
+            .collect()
     };
     let used = ortho[0]["properties"]["polder:photos_used"].as_u64().unwrap() as usize;
     assert_eq!(sources(&ortho[0]).len(), used);

@@ -206,12 +206,21 @@ impl Demo<'_> {
         let (recall, wrong) = shares(&found, absolutely);
         let met = rmse <= LARGEST_RMSE_GSD && recall >= LOWEST_RECALL && wrong <= HIGHEST_FALSE_SHARE;
         self.show_score(by, how, rmse, &ground, &found, (recall, wrong));
-        let fields = json!({ "by": by, "absolutely": absolutely, "orthophoto": ground, "detections": found, "met": met });
+        let fields =
+            json!({ "by": by, "absolutely": absolutely, "orthophoto": ground, "detections": found, "met": met });
         self.session.output.event("score", fields);
         Ok(met)
     }
 
-    fn show_score(&self, by: &str, how: &str, rmse: f64, ground: &OrthoScore, found: &DetectionScore, shares: (f64, f64)) {
+    fn show_score(
+        &self,
+        by: &str,
+        how: &str,
+        rmse: f64,
+        ground: &OrthoScore,
+        found: &DetectionScore,
+        shares: (f64, f64),
+    ) {
         let mark = |good: bool| if good { "ok" } else { "NOT MET" };
         self.say(format!("by {by}:"));
         self.say(format!(
@@ -276,7 +285,8 @@ impl Demo<'_> {
             self.say(format!("  {:>7.1} s  {what}", time.as_secs_f64()));
         }
         self.say(format!("  {:>7.1} s  in all", total.as_secs_f64()));
-        let steps: Vec<_> = self.timings.iter().map(|(what, t)| json!({ "step": what, "seconds": t.as_secs_f64() })).collect();
+        let steps: Vec<_> =
+            self.timings.iter().map(|(what, t)| json!({ "step": what, "seconds": t.as_secs_f64() })).collect();
         self.session.output.event("timings", json!({ "steps": steps, "seconds": total.as_secs_f64() }));
     }
 
@@ -330,7 +340,8 @@ fn number(value: &Value) -> u64 {
 }
 
 fn counted(counts: &Value) -> String {
-    serde_json::from_value(counts.clone()).map_or_else(|_| "nothing".to_owned(), |counts| super::detect::counted(&counts))
+    serde_json::from_value(counts.clone())
+        .map_or_else(|_| "nothing".to_owned(), |counts| super::detect::counted(&counts))
 }
 
 fn shares(found: &DetectionScore, absolutely: bool) -> (f64, f64) {

@@ -25,7 +25,9 @@ pub(super) async fn run(_: Args, session: &Session) -> anyhow::Result<Outcome> {
             "the store keeps no versions: keys will carry the content's hash"
         };
         session.output.say(format!("{}: {made}, {versions}", state.bucket));
-        session.output.event("bucket", json!({ "bucket": state.bucket, "created": state.created, "versioned": state.versioned }));
+        session
+            .output
+            .event("bucket", json!({ "bucket": state.bucket, "created": state.created, "versioned": state.versioned }));
     }
     Ok(Outcome::Done)
 }

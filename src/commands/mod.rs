@@ -133,9 +133,8 @@ pub fn main() -> ExitCode {
 fn parse() -> anyhow::Result<Cli> {
     let arguments: Vec<_> = std::env::args_os().collect();
     let flag = arguments.iter().position(|a| a == "--config").and_then(|at| arguments.get(at + 1));
-    let flag = flag.cloned().or_else(|| {
-        arguments.iter().find_map(|a| a.to_str()?.strip_prefix("--config=").map(Into::into))
-    });
+    let flag =
+        flag.cloned().or_else(|| arguments.iter().find_map(|a| a.to_str()?.strip_prefix("--config=").map(Into::into)));
     let file = flag.or_else(|| std::env::var_os("POLDER_CONFIG").filter(|v| !v.is_empty()));
     let mut command = Cli::command();
     if let Some(file) = file {
@@ -168,16 +167,17 @@ fn dispatch(command: Command, session: &Session) -> anyhow::Result<Outcome> {
 }
 
 fn wait_for<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .context("cannot start the runtime")?
-        .block_on(work)
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?.block_on(work)
 }
 
 fn start_log(filter: &str) {
     use tracing_subscriber::EnvFilter;
     let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("warn"));
     let ansi = std::io::IsTerminal::is_terminal(&std::io::stderr());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(ansi).with_target(false).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(ansi)
+        .with_target(false)
+        .init();
 }

@@ -3,7 +3,11 @@
 //! Landscapes are rendered, pieces of them are learned, landscapes of other seeds are searched with the result,
 //! and the figures go into the model card beside the weights.
 
-use std::{fs, path::{Path, PathBuf}, time::Instant};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Instant,
+};
 
 use anyhow::Context as _;
 use rayon::prelude::*;
@@ -195,7 +199,9 @@ fn card(args: &Args, scenes: &[Scene], weights: &[u8], judged: &[Evaluation], se
     let rows: String = CLASSES
         .iter()
         .zip(judged)
-        .map(|(class, e)| format!("| {class} | {} | {:.3} | {:.3} | {:.3} |\n", e.objects, e.ap50, e.recall, e.precision))
+        .map(|(class, e)| {
+            format!("| {class} | {} | {:.3} | {:.3} | {:.3} |\n", e.objects, e.ap50, e.recall, e.precision)
+        })
         .collect();
     let map50 = judged.iter().map(|e| e.ap50).sum::<f64>() / judged.len() as f64;
     let (first, last) = (args.seed, args.seed + args.landscapes - 1);
@@ -242,7 +248,8 @@ mod tests {
         let raster = Raster::open(&path).unwrap();
         let found = detection::detect_raster(&raster, detector.as_ref(), &DetectOptions::default(), &|_| {}).unwrap();
         // A class alone may have four objects here, so the shares are taken over both.
-        let judged = CLASSES.map(|class| (class, detection::evaluate(&[(found.clone(), truth.clone())], class, CONFIDENCE)));
+        let judged =
+            CLASSES.map(|class| (class, detection::evaluate(&[(found.clone(), truth.clone())], class, CONFIDENCE)));
         let right: f64 = judged.iter().map(|(_, e)| e.recall * e.objects as f64).sum();
         assert!(right >= 0.9 * truth.len() as f64, "{judged:?}");
         assert!(right >= 0.85 * found.len() as f64, "{judged:?}, {} found", found.len());

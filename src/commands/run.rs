@@ -40,7 +40,9 @@ pub(super) async fn run(args: Args, session: &Session) -> anyhow::Result<Outcome
     let request = request(args.flight.project, args.flight.flight, &args.stitch);
     let stitched = pipeline::stitch(&context, &request, &observer).await?;
     let photos = &stitched.report["photos"];
-    session.output.event("stitched", json!({ "item": stitched.item, "reused": stitched.reused, "report": stitched.report }));
+    session
+        .output
+        .event("stitched", json!({ "item": stitched.item, "reused": stitched.reused, "report": stitched.report }));
     session.output.say(format!("orthophoto {} ({} of {} photos)", stitched.item, photos["used"], photos["total"]));
 
     let request = DetectRequest { orthophoto: stitched.item.clone(), model, confidence: args.detect.confidence };

@@ -55,7 +55,8 @@ pub(super) struct Args {
 pub(super) async fn run(args: Args, session: &Session) -> anyhow::Result<Outcome> {
     let (database_url, storage, _) = target::locate(&session.settings, Role::Viewer)?;
     let listener = TcpListener::bind(args.listen).await;
-    let listener = listener.with_context(|| format!("cannot listen on {}: choose another with --listen", args.listen))?;
+    let listener =
+        listener.with_context(|| format!("cannot listen on {}: choose another with --listen", args.listen))?;
     let database = Database::connect(&database_url).await.context("cannot reach the database")?;
     let settings = args.api.settings(&storage);
     let state = api::AppState::new(database, Storage::connect(&storage)?, settings);

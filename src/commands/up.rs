@@ -153,7 +153,9 @@ async fn make_buckets(admin: &StorageSettings, session: &Session) -> anyhow::Res
     let states = storage.ensure_buckets().await.context("cannot make the buckets")?;
     for state in states.iter().filter(|state| !state.versioned) {
         let bucket = &state.bucket;
-        session.output.say(format!("warning: the store keeps no versions of {bucket}; keys will carry the content's hash"));
+        session
+            .output
+            .say(format!("warning: the store keeps no versions of {bucket}; keys will carry the content's hash"));
     }
     Ok(())
 }
@@ -183,7 +185,9 @@ fn lock(data: &Path) -> anyhow::Result<fs::File> {
                 data.display()
             );
         }
-        Err(fs::TryLockError::Error(error)) => return Err(error).with_context(|| format!("cannot lock {}", path.display())),
+        Err(fs::TryLockError::Error(error)) => {
+            return Err(error).with_context(|| format!("cannot lock {}", path.display()));
+        }
     }
     let mut write = || -> io::Result<()> {
         file.set_len(0)?;

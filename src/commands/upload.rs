@@ -40,11 +40,8 @@ pub(super) async fn run(args: Args, session: &Session) -> anyhow::Result<Outcome
     pipeline::find_photos(&args.source)?;
     let context = args.step.context(session, Role::Uploader).await?;
     let stages = Stages::new(session.output);
-    let request = IngestRequest {
-        source: args.source,
-        project: args.flight.project.clone(),
-        flight: args.flight.flight.clone(),
-    };
+    let request =
+        IngestRequest { source: args.source, project: args.flight.project.clone(), flight: args.flight.flight.clone() };
     let report = pipeline::ingest(&context, request, &|progress| stages.show(&progress)).await?;
     drop(stages);
     show(&report, session, &args.flight);

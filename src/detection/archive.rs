@@ -32,8 +32,8 @@ pub fn read_spec(archive: &[u8], model: &str) -> Result<ModelSpec> {
     let config = config.ok_or_else(|| {
         fault("its archive holds no extra/config.txt with the class names; export it with them (Ultralytics does)")
     })?;
-    let config: Value = serde_json::from_slice(&config)
-        .map_err(|e| fault(&format!("its extra/config.txt is not JSON: {e}")))?;
+    let config: Value =
+        serde_json::from_slice(&config).map_err(|e| fault(&format!("its extra/config.txt is not JSON: {e}")))?;
     match config.get("task").and_then(Value::as_str) {
         None | Some("detect") => {}
         Some(task) => return Err(Error::Task { model: model.to_owned(), task: task.to_owned() }),

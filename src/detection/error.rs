@@ -19,8 +19,10 @@ pub enum Error {
              [1, {}, N] (box centre, size and a confidence for each class)", 4 + classes)]
     Layout { model: String, found: String, classes: usize },
     /// This binary was built without libtorch.
-    #[error("cannot run the model {model}: this polder was built without libtorch; \
-             take the build with the feature `torch` (`make build`, or the container image with libtorch)")]
+    #[error(
+        "cannot run the model {model}: this polder was built without libtorch; \
+             take the build with the feature `torch` (`make build`, or the container image with libtorch)"
+    )]
     WithoutTorch { model: String },
     /// libtorch refused.
     #[error("cannot {operation} the model {model}: {reason}")]

@@ -58,7 +58,8 @@ fn share(part: usize, whole: usize) -> f64 {
 
 /// Returns the confidence of each finding, and whether it is an object that no more confident one has claimed.
 fn matches(found: &[Finding], truth: &[Truth], class: &str) -> Vec<(f64, bool)> {
-    let as_box = |[left, top, right, bottom]: [f64; 4]| PixelBox { left, top, right, bottom, class: 0, confidence: 1.0 };
+    let as_box =
+        |[left, top, right, bottom]: [f64; 4]| PixelBox { left, top, right, bottom, class: 0, confidence: 1.0 };
     let truth: Vec<_> = truth.iter().filter(|t| t.class == class).map(|t| as_box(t.pixel_box)).collect();
     let mut found: Vec<_> = found.iter().filter(|f| f.class == class).collect();
     found.sort_by(|a, b| b.confidence.total_cmp(&a.confidence));

@@ -47,7 +47,12 @@ pub fn write_geojson(out: &mut impl Write, findings: &[Finding], crs: Crs) -> Re
         let (id, geometry) = (finding_id(&finding.class, &ring), Geometry { r#type: "Polygon", coordinates: &rings });
         let properties = json!({ "class": finding.class, "confidence": finding.confidence });
         let feature = Feature { r#type: "Feature", id: &id, geometry, properties };
-        write!(out, "{}\n{}", if i == 0 { "" } else { "," }, serde_json::to_string(&feature).map_err(std::io::Error::from)?)?;
+        write!(
+            out,
+            "{}\n{}",
+            if i == 0 { "" } else { "," },
+            serde_json::to_string(&feature).map_err(std::io::Error::from)?
+        )?;
     }
     writeln!(out, "\n]}}")?;
     Ok(())
@@ -102,7 +107,9 @@ mod tests {
         let ring = feature["geometry"]["coordinates"][0].as_array().unwrap();
         assert_eq!(ring.len(), 5);
         assert_eq!(ring[0], ring[4]);
-        assert!((ring[0][0].as_f64().unwrap() - 5.387).abs() < 0.01 && (ring[0][1].as_f64().unwrap() - 52.155).abs() < 0.01);
+        assert!(
+            (ring[0][0].as_f64().unwrap() - 5.387).abs() < 0.01 && (ring[0][1].as_f64().unwrap() - 52.155).abs() < 0.01
+        );
         let numbers = text.split(['[', ',', ']']).filter(|part| part.starts_with("5.") || part.starts_with("52."));
         assert!(numbers.map(|number| number.split('.').nth(1).unwrap().len()).all(|digits| digits == 9), "{text}");
     }

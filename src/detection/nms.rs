@@ -5,7 +5,10 @@
 //!
 //! An R-tree finds the neighbours of a box, so the time grows with the number of boxes, not with its square.
 
-use rstar::{AABB, RTree, primitives::{GeomWithData, Rectangle}};
+use rstar::{
+    AABB, RTree,
+    primitives::{GeomWithData, Rectangle},
+};
 
 use super::PixelBox;
 
@@ -187,7 +190,10 @@ mod tests {
 
     #[test]
     fn pieces_of_something_longer_than_the_overlap_become_one() {
-        let piece = |chip, left, right, confidence| Candidate { cut: true, ..seen(chip, [left, 10.0, right, 30.0], confidence) };
+        let piece = |chip, left, right, confidence| Candidate {
+            cut: true,
+            ..seen(chip, [left, 10.0, right, 30.0], confidence)
+        };
         let pieces = vec![piece(1, 0.0, 100.0, 0.6), piece(2, 80.0, 180.0, 0.8), piece(3, 160.0, 240.0, 0.5)];
         let joined = merge(pieces, 0.5);
         assert_eq!(joined.len(), 1);

@@ -330,7 +330,8 @@ mod tests {
         assert!((ground_gsd_m(&raster).unwrap() - 0.1).abs() < 1e-4);
         for gsd_m in [0.05, 0.2] {
             let found =
-                detect_raster(&raster, &WhiteSquares::new(128, Some(gsd_m)), &DetectOptions::default(), &|_| {}).unwrap();
+                detect_raster(&raster, &WhiteSquares::new(128, Some(gsd_m)), &DetectOptions::default(), &|_| {})
+                    .unwrap();
             let found = boxes(&found);
             assert_eq!(found.len(), 2, "{found:?}");
             let off = found.iter().flatten().zip(planted.iter().flatten()).map(|(a, b)| a.abs_diff(*b)).max();

@@ -38,7 +38,9 @@ impl TorchDetector {
         let output = detector.forward(&grey)?;
         let n = output.len() / detector.rows();
         if output[4 * n..].iter().any(|confidence| !(0.0..=1.0).contains(confidence)) {
-            return Err(detector.wrong_layout("a tensor whose confidences leave [0, 1]; export it with the sigmoid inside"));
+            return Err(
+                detector.wrong_layout("a tensor whose confidences leave [0, 1]; export it with the sigmoid inside")
+            );
         }
         Ok(detector)
     }
@@ -125,7 +127,11 @@ fn describe(value: &IValue) -> String {
         IValue::Tuple(parts) => {
             let shapes: Vec<_> = parts
                 .iter()
-                .map(|part| if let IValue::Tensor(t) = part { format!("{:?}", t.size()) } else { "no tensor".to_owned() })
+                .map(
+                    |part| {
+                        if let IValue::Tensor(t) = part { format!("{:?}", t.size()) } else { "no tensor".to_owned() }
+                    },
+                )
                 .collect();
             format!("a tuple of the shapes {}", shapes.join(" and "))
         }
@@ -183,7 +189,8 @@ mod tests {
     fn a_picture_size_that_the_model_does_not_take_is_told_in_one_line() {
         let mut wrong = config();
         wrong["imgsz"] = json!([96, 96]);
-        let fixed = archive(&wrong, |p| vec![(p + Tensor::ones([1, 3, 64, 64], (Kind::Float, Device::Cpu))).flatten(2, 3)]);
+        let fixed =
+            archive(&wrong, |p| vec![(p + Tensor::ones([1, 3, 64, 64], (Kind::Float, Device::Cpu))).flatten(2, 3)]);
         let message = refusal(&fixed);
         assert!(message.starts_with("cannot run the model m.torchscript") && message.contains("96"), "{message}");
         assert_eq!(message.lines().count(), 1);

@@ -102,7 +102,9 @@ pub fn first_block(flight: &Flight, start: &Start) -> Block {
                 sigma_vertical_m: gps.sigma_vertical_m,
                 flight: (!gps.rtk).then_some(photo.sortie),
             }),
-            rotation: photo.attitude.map(|_| (rotation_of(attitude), Vector3::new(TILT_SIGMA, TILT_SIGMA, HEADING_SIGMA))),
+            rotation: photo
+                .attitude
+                .map(|_| (rotation_of(attitude), Vector3::new(TILT_SIGMA, TILT_SIGMA, HEADING_SIGMA))),
             height_above_ground_m: photo
                 .relative_altitude_m
                 .filter(|_| start.heights_agree)

@@ -76,7 +76,11 @@ fn parse_gcp_list(text: &str, path: &Path) -> Result<Vec<Gcp>> {
         let (xy, height_m) = ([number(0)?, number(1)?], number(2)?);
         let mark = (fields[5].to_owned(), [number(3)?, number(4)?]);
         let lonlat = to_lonlat.forward(xy)?;
-        let role = if fields.get(7).is_some_and(|role| role.eq_ignore_ascii_case("check")) { Role::Check } else { Role::Control };
+        let role = if fields.get(7).is_some_and(|role| role.eq_ignore_ascii_case("check")) {
+            Role::Check
+        } else {
+            Role::Control
+        };
         let same_place = |gcp: &Gcp| gcp.lonlat == lonlat && gcp.height_m.to_bits() == height_m.to_bits();
         match gcps.iter_mut().find(|gcp| same_place(gcp)) {
             Some(gcp) => gcp.marks.push(mark),

@@ -160,21 +160,28 @@ impl Mosaic<'_> {
 
     fn draw(&self, lattice: &Lattice, sources: &[Source], size: [usize; 2]) -> (Vec<u8>, Vec<u8>) {
         let (mut rgb, mut mask) = (vec![0u8; 3 * size[0] * size[1]], vec![0u8; size[0] * size[1]]);
-        rgb.par_chunks_mut(3 * size[0]).zip(mask.par_chunks_mut(size[0])).enumerate().for_each(|(row, (colours, mask))| {
-            let mut candidates = Vec::with_capacity(sources.len());
-            for (column, (colour, covered)) in colours.chunks_exact_mut(3).zip(mask).enumerate() {
-                let point = ground_point(lattice, self.surface, column as f64 + 0.5, row as f64 + 0.5);
-                if let Some(seen) = self.colour_at(&point, sources, &mut candidates) {
-                    colour.copy_from_slice(&seen);
-                    *covered = 255;
+        rgb.par_chunks_mut(3 * size[0]).zip(mask.par_chunks_mut(size[0])).enumerate().for_each(
+            |(row, (colours, mask))| {
+                let mut candidates = Vec::with_capacity(sources.len());
+                for (column, (colour, covered)) in colours.chunks_exact_mut(3).zip(mask).enumerate() {
+                    let point = ground_point(lattice, self.surface, column as f64 + 0.5, row as f64 + 0.5);
+                    if let Some(seen) = self.colour_at(&point, sources, &mut candidates) {
+                        colour.copy_from_slice(&seen);
+                        *covered = 255;
+                    }
                 }
-            }
-        });
+            },
+        );
         (rgb, mask)
     }
 
     /// The colour of a ground point; `None` when no source sees it.
-    fn colour_at(&self, point: &Vector3<f64>, sources: &[Source], candidates: &mut Vec<(f64, usize)>) -> Option<[u8; 3]> {
+    fn colour_at(
+        &self,
+        point: &Vector3<f64>,
+        sources: &[Source],
+        candidates: &mut Vec<(f64, usize)>,
+    ) -> Option<[u8; 3]> {
         candidates.clear();
         candidates.extend(sources.iter().enumerate().map(|(index, source)| (source.view.slant(point), index)));
         candidates.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
@@ -243,10 +250,8 @@ fn within(view: &View, point: &Vector3<f64>) -> bool {
 fn tile_order(size: [usize; 2]) -> Vec<([usize; 2], [usize; 2])> {
     let mut tiles = Vec::new();
     for (line, y) in (0..size[1]).step_by(TILE).enumerate() {
-        let mut row: Vec<_> = (0..size[0])
-            .step_by(TILE)
-            .map(|x| ([x, y], [TILE.min(size[0] - x), TILE.min(size[1] - y)]))
-            .collect();
+        let mut row: Vec<_> =
+            (0..size[0]).step_by(TILE).map(|x| ([x, y], [TILE.min(size[0] - x), TILE.min(size[1] - y)])).collect();
         if line % 2 == 1 {
             row.reverse();
         }

@@ -76,7 +76,8 @@ fn extent_of(camera: &Camera, exterior: &Exterior, ground_m: f64) -> Extent {
             let ray = exterior.ray(&camera.unproject(&Vector2::from(pixel)));
             let reach = (exterior.centre.z - ground_m) / -ray.z.min(-0.2 * ray.norm());
             let ground = exterior.centre + ray * reach;
-            extent = [extent[0].min(ground.x), extent[1].min(ground.y), extent[2].max(ground.x), extent[3].max(ground.y)];
+            extent =
+                [extent[0].min(ground.x), extent[1].min(ground.y), extent[2].max(ground.x), extent[3].max(ground.y)];
         }
     }
     extent
@@ -91,9 +92,12 @@ pub fn union(extents: impl Iterator<Item = Extent>) -> Extent {
 
 /// The median ground sampling distance of the photos at nadir, metres per pixel.
 pub fn native_gsd_m(block: &Block, ground_m: f64) -> Option<f64> {
-    median(block.photos.iter().map(|photo| {
-        (photo.exterior.centre.z - ground_m) / block.cameras[photo.camera].camera.focal_px
-    }))
+    median(
+        block
+            .photos
+            .iter()
+            .map(|photo| (photo.exterior.centre.z - ground_m) / block.cameras[photo.camera].camera.focal_px),
+    )
 }
 
 impl Grid {
@@ -127,7 +131,14 @@ impl Grid {
     ///
     /// # Errors
     /// [`Error::Spatial`] when the coordinate system cannot be left.
-    pub fn lattice(&self, flight: &Flight, to_lonlat: &Projection, at: [usize; 2], size: [usize; 2], ground_m: f64) -> Result<Lattice> {
+    pub fn lattice(
+        &self,
+        flight: &Flight,
+        to_lonlat: &Projection,
+        at: [usize; 2],
+        size: [usize; 2],
+        ground_m: f64,
+    ) -> Result<Lattice> {
         let columns = size[0].div_ceil(LATTICE) + 1;
         let rows = size[1].div_ceil(LATTICE) + 1;
         let mut nodes = Vec::with_capacity(columns * rows);
@@ -171,11 +182,8 @@ impl Lattice {
         let (column, row) = (u as usize, v as usize);
         let (fx, fy) = (u - column as f64, v - row as f64);
         let node = |r: usize, c: usize| self.nodes[(r * self.columns + c).min(self.nodes.len() - 1)];
-        let (a, b, c, d) =
-            (node(row, column), node(row, column + 1), node(row + 1, column), node(row + 1, column + 1));
-        std::array::from_fn(|i| {
-            (a[i] * (1.0 - fx) + b[i] * fx) * (1.0 - fy) + (c[i] * (1.0 - fx) + d[i] * fx) * fy
-        })
+        let (a, b, c, d) = (node(row, column), node(row, column + 1), node(row + 1, column), node(row + 1, column + 1));
+        std::array::from_fn(|i| (a[i] * (1.0 - fx) + b[i] * fx) * (1.0 - fy) + (c[i] * (1.0 - fx) + d[i] * fx) * fy)
     }
 }
 
@@ -211,12 +219,7 @@ pub fn sample_bicubic(photo: &Rgb8, pixel: &Vector2<f64>) -> [f32; 3] {
 
 fn cubic_weights(t: f32) -> [f32; 4] {
     let (t2, t3) = (t * t, t * t * t);
-    [
-        0.5 * (-t3 + 2.0 * t2 - t),
-        0.5 * (3.0 * t3 - 5.0 * t2 + 2.0),
-        0.5 * (-3.0 * t3 + 4.0 * t2 + t),
-        0.5 * (t3 - t2),
-    ]
+    [0.5 * (-t3 + 2.0 * t2 - t), 0.5 * (3.0 * t3 - 5.0 * t2 + 2.0), 0.5 * (-3.0 * t3 + 4.0 * t2 + t), 0.5 * (t3 - t2)]
 }
 
 #[cfg(test)]

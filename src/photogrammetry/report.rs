@@ -128,7 +128,8 @@ pub fn compare_with_gps(flight: &Flight, block: &Block) -> Option<GpsAgreement> 
         return None;
     }
     let count = pairs.len() as f64;
-    let mean = |values: &dyn Fn(&(Vector3<f64>, Vector3<f64>, f64)) -> f64| pairs.iter().map(values).sum::<f64>() / count;
+    let mean =
+        |values: &dyn Fn(&(Vector3<f64>, Vector3<f64>, f64)) -> f64| pairs.iter().map(values).sum::<f64>() / count;
     let horizontal = mean(&|(a, b, _)| (a - b).xy().norm_squared()).sqrt();
     let vertical = mean(&|(a, b, _)| (a.z - b.z).powi(2)).sqrt();
     // A turn and zoom in the plane: complex division of the GPS positions by the adjusted ones.

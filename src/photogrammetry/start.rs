@@ -42,8 +42,7 @@ const UNKNOWN_HEIGHT_M: f64 = 50.0;
 
 /// Estimates the poses of all photos. `None` when the matches leave some photo undetermined.
 pub fn estimate_start(flight: &Flight, keypoints: &[Keypoints], pairs: &[PairMatches]) -> Option<Start> {
-    let height =
-        median(flight.photos.iter().filter_map(|photo| photo.relative_altitude_m)).unwrap_or(UNKNOWN_HEIGHT_M);
+    let height = median(flight.photos.iter().filter_map(|photo| photo.relative_altitude_m)).unwrap_or(UNKNOWN_HEIGHT_M);
     let planes: Vec<Plane> = solve_planes(flight, keypoints, pairs, height)?;
     let anchored = flight.photos.iter().filter(|photo| photo.gps.is_some()).count() >= 3;
 
@@ -54,8 +53,7 @@ pub fn estimate_start(flight: &Flight, keypoints: &[Keypoints], pairs: &[PairMat
         .filter_map(|(photo, plane)| Some(plane.height() / photo.relative_altitude_m?));
     let heights_agree = !anchored || median(ratios).is_none_or(|ratio| (ratio.ln()).abs() < WRONG_HEIGHT);
 
-    let mut start =
-        Start { exteriors: Vec::new(), attitudes: Vec::new(), wrong_headings: 0, heights_agree };
+    let mut start = Start { exteriors: Vec::new(), attitudes: Vec::new(), wrong_headings: 0, heights_agree };
     for (photo, plane) in flight.photos.iter().zip(&planes) {
         let mut attitude = angles(photo);
         let off = wrapped(plane.heading() - attitude.yaw_deg.to_radians()).abs();
@@ -65,10 +63,9 @@ pub fn estimate_start(flight: &Flight, keypoints: &[Keypoints], pairs: &[PairMat
         }
         let turned = Attitude { yaw_deg: plane.heading().to_degrees(), ..attitude };
         let z = photo.relative_altitude_m.filter(|_| heights_agree).unwrap_or(plane.height());
-        start.exteriors.push(Exterior {
-            rotation: rotation_of(&turned),
-            centre: Vector3::new(plane.shift.x, plane.shift.y, z),
-        });
+        start
+            .exteriors
+            .push(Exterior { rotation: rotation_of(&turned), centre: Vector3::new(plane.shift.x, plane.shift.y, z) });
         start.attitudes.push(attitude);
     }
     Some(start)
@@ -111,12 +108,7 @@ struct Tie {
     places: [Vector2<f64>; 2],
 }
 
-fn solve_planes(
-    flight: &Flight,
-    keypoints: &[Keypoints],
-    pairs: &[PairMatches],
-    height: f64,
-) -> Option<Vec<Plane>> {
+fn solve_planes(flight: &Flight, keypoints: &[Keypoints], pairs: &[PairMatches], height: f64) -> Option<Vec<Plane>> {
     let ties = collect_ties(flight, keypoints, pairs);
     let anchored = flight.photos.iter().any(|photo| photo.gps.is_some());
     let mut planes: Option<Vec<Plane>> = None;

@@ -78,8 +78,8 @@ pub fn stitch(photos: &[PhotoInput], options: &Options, progress: &(dyn Fn(Progr
     keep_largest_block(&mut flight, &mut keypoints, &mut pairs, total)?;
 
     let mut notes = Vec::new();
-    let (mut block, surveyed) = stages
-        .run("adjustment", |_| adjust(&mut flight, &mut keypoints, &mut pairs, &options.gcps, &mut notes))?;
+    let (mut block, surveyed) =
+        stages.run("adjustment", |_| adjust(&mut flight, &mut keypoints, &mut pairs, &options.gcps, &mut notes))?;
     check_enough(&flight, total)?;
 
     let ground = stages.run("surface", |_| Ground::of(&block))?;
@@ -107,8 +107,7 @@ pub fn stitch(photos: &[PhotoInput], options: &Options, progress: &(dyn Fn(Progr
     let check_points = report::survey_residuals(&block, &surveyed, Role::Check);
     let cameras = report::camera_reports(&flight, &block);
     let gps = report::compare_with_gps(&flight, &block);
-    let gps_sigma_m =
-        median(flight.photos.iter().filter_map(|p| p.gps).map(|g| g.sigma_horizontal_m)).unwrap_or(0.0);
+    let gps_sigma_m = median(flight.photos.iter().filter_map(|p| p.gps).map(|g| g.sigma_horizontal_m)).unwrap_or(0.0);
     notes.extend(report::camera_notes(&cameras));
     let mut rejected = flight.rejected.clone();
     rejected.sort_by(|a, b| a.name.cmp(&b.name));
@@ -207,7 +206,10 @@ fn keypoints_of(photo: &Photo, flight: &Flight, options: &KeypointOptions) -> Re
     }
     let keypoints = detect_keypoints(&picture, options);
     if keypoints.points.len() < FEWEST_KEYPOINTS {
-        return Err(format!("only {} keypoints were found: it is blurred, or shows water or snow", keypoints.points.len()));
+        return Err(format!(
+            "only {} keypoints were found: it is blurred, or shows water or snow",
+            keypoints.points.len()
+        ));
     }
     Ok(keypoints)
 }
@@ -246,9 +248,8 @@ fn keep_largest_block(
     let places: Vec<_> =
         flight.photos.iter().zip(&keep).filter(|(_, kept)| **kept).filter_map(|(photo, _)| photo.gps_xy()).collect();
     drop_photos(flight, keypoints, pairs, &keep, |photo| {
-        let nearest = photo.gps_xy().and_then(|own| {
-            places.iter().map(|other| (other - own).norm()).min_by(f64::total_cmp)
-        });
+        let nearest =
+            photo.gps_xy().and_then(|own| places.iter().map(|other| (other - own).norm()).min_by(f64::total_cmp));
         match nearest {
             Some(distance) if distance > 1000.0 => {
                 format!("it shows no ground of the other photos: the nearest is {:.1} km away", distance / 1000.0)
@@ -317,10 +318,8 @@ fn adjust(
             continue;
         }
         if start.wrong_headings > 0 {
-            notes.push(format!(
-                "the heading of {} photos was wrong and taken from their matches",
-                start.wrong_headings
-            ));
+            notes
+                .push(format!("the heading of {} photos was wrong and taken from their matches", start.wrong_headings));
         }
         if !start.heights_agree {
             notes.push("the relative altitudes disagree with GPS and the focal length and were not used".to_owned());

@@ -88,7 +88,8 @@ impl Surface {
     }
 
     fn sample_triangle(&mut self, [a, b, c]: [Vertex; 3]) {
-        let grid = |v: &Vertex| [(v.position.x - self.origin[0]) / self.cell_m, (v.position.y - self.origin[1]) / self.cell_m];
+        let grid =
+            |v: &Vertex| [(v.position.x - self.origin[0]) / self.cell_m, (v.position.y - self.origin[1]) / self.cell_m];
         let (pa, pb, pc) = (grid(&a), grid(&b), grid(&c));
         let twice = (pb[0] - pa[0]) * (pc[1] - pa[1]) - (pc[0] - pa[0]) * (pb[1] - pa[1]);
         if twice.abs() < 1e-12 {
@@ -197,11 +198,7 @@ fn fit_plane(points: &[Vector3<f64>]) -> Option<Vector3<f64>> {
         right += row * (point.z - mean.z);
     }
     let solution = normal.cholesky()?.solve(&right);
-    Some(Vector3::new(
-        solution.x,
-        solution.y,
-        solution.z + mean.z - solution.x * mean.x - solution.y * mean.y,
-    ))
+    Some(Vector3::new(solution.x, solution.y, solution.z + mean.z - solution.x * mean.x - solution.y * mean.y))
 }
 
 /// Replaces every NaN by the mean at the finest coarser level that knows one.

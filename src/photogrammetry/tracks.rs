@@ -132,8 +132,7 @@ mod tests {
     #[test]
     fn matches_over_three_photos_become_one_track() {
         let tracks = build_tracks(&[5, 5, 5], &[pair(0, 1, &[[2, 3]]), pair(1, 2, &[[3, 4]])]);
-        let expected: Track =
-            [(0, 2), (1, 3), (2, 4)].map(|(photo, keypoint)| Sighting { photo, keypoint }).to_vec();
+        let expected: Track = [(0, 2), (1, 3), (2, 4)].map(|(photo, keypoint)| Sighting { photo, keypoint }).to_vec();
         assert_eq!(tracks, vec![expected]);
     }
 

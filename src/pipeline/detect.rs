@@ -121,7 +121,8 @@ impl Job<'_> {
 
     fn place(&self) -> Result<(Project, Flight)> {
         let property = |name: &str| {
-            let damaged = || Error::DamagedItem { item: self.orthophoto.id.clone(), reason: format!("it has no {name}") };
+            let damaged =
+                || Error::DamagedItem { item: self.orthophoto.id.clone(), reason: format!("it has no {name}") };
             text(self.orthophoto, name).ok_or_else(damaged)
         };
         Ok((Project::new(property("polder:project")?)?, Flight::new(property("polder:flight")?)?))
@@ -150,8 +151,10 @@ impl Job<'_> {
         let Context { database, storage, .. } = self.context;
         let (project, flight) = self.place()?;
         let geojson = self.key("geojson")?;
-        let detections = storage.put_bytes(Layer::Results, &geojson, found.geojson.into(), "application/geo+json").await?;
-        let annotated = storage.put_bytes(Layer::Results, &self.key("jpeg")?, found.annotated.into(), "image/jpeg").await?;
+        let detections =
+            storage.put_bytes(Layer::Results, &geojson, found.geojson.into(), "application/geo+json").await?;
+        let annotated =
+            storage.put_bytes(Layer::Results, &self.key("jpeg")?, found.annotated.into(), "image/jpeg").await?;
         let version_id = detections.version_id.clone();
         let (starts_at, ends_at) = span([self.orthophoto]).unwrap_or_else(|| (Utc::now(), Utc::now()));
         let row = RunRow {

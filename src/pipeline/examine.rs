@@ -195,7 +195,8 @@ fn is_possible(at: DateTime<Utc>, now: DateTime<Utc>) -> bool {
 }
 
 fn median_time(photos: &[Examined], now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-    let mut times: Vec<_> = photos.iter().filter_map(|p| p.metadata.taken_at).filter(|t| is_possible(*t, now)).collect();
+    let mut times: Vec<_> =
+        photos.iter().filter_map(|p| p.metadata.taken_at).filter(|t| is_possible(*t, now)).collect();
     times.sort();
     times.get(times.len() / 2).copied()
 }
@@ -263,7 +264,8 @@ mod tests {
     #[test]
     fn text_and_truncated_photos_are_refused_with_a_reason() {
         let folder = tempfile::tempdir().unwrap();
-        let picture = raster::Rgb8 { width: 64, height: 64, data: (0..64 * 64 * 3).map(|i| (i * 7 % 251) as u8).collect() };
+        let picture =
+            raster::Rgb8 { width: 64, height: 64, data: (0..64 * 64 * 3).map(|i| (i * 7 % 251) as u8).collect() };
         let jpeg = raster::encode_jpeg(&picture, 90).unwrap();
         fs::write(folder.path().join("a.jpg"), &jpeg).unwrap();
         fs::write(folder.path().join("b.jpg"), &jpeg[..jpeg.len() / 2]).unwrap();

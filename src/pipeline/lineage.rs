@@ -12,7 +12,8 @@ use crate::catalog::{Layer, Moment, ObjectRef, Upstream};
 /// # Errors
 /// [`Error::DamagedItem`] when the asset is missing or does not name an object with its checksum.
 pub fn object_of(item: &Item, asset: &str) -> Result<ObjectRef> {
-    let damaged = |reason: &str| Error::DamagedItem { item: item.id.clone(), reason: format!("asset {asset} {reason}") };
+    let damaged =
+        |reason: &str| Error::DamagedItem { item: item.id.clone(), reason: format!("asset {asset} {reason}") };
     let asset = item.assets.get(asset).ok_or_else(|| damaged("is missing"))?;
     let path = asset.href.strip_prefix("s3://").and_then(|path| path.split_once('/'));
     let (bucket, key) = path.ok_or_else(|| damaged("has no s3:// href"))?;

@@ -16,14 +16,18 @@ mod stitch;
 
 use std::path::PathBuf;
 
-use crate::{catalog::{Layer, StorageScheme}, database::Database, storage::Storage};
+use crate::{
+    catalog::{Layer, StorageScheme},
+    database::Database,
+    storage::Storage,
+};
 
 pub use detect::{DetectRequest, DetectionSummary, detect};
 pub use error::{Error, Result};
 pub use examine::{Warning, find_photos};
 pub use ingest::{FileOutcome, FileReport, IngestReport, IngestRequest, ingest};
-pub use models::{ModelChoice, ModelToPublish, publish_model};
 pub use lineage::object_of;
+pub use models::{ModelChoice, ModelToPublish, publish_model};
 pub use stitch::{StitchRequest, StitchSummary, stitch};
 
 /// What a use case works with.

@@ -172,13 +172,7 @@ async fn find_registered(context: &Context, name: &ModelName, version: Option<&V
     let damaged = || Error::DamagedItem { item: item.id.clone(), reason: "it has no version".to_owned() };
     let version = super::lineage::text(&item, "version").ok_or_else(damaged)?;
     let weights = context.storage.read_bytes(&object).await?;
-    Ok(Chosen {
-        name: name.clone(),
-        version: Version::new(version)?,
-        weights,
-        item_id: item.id.clone(),
-        object,
-    })
+    Ok(Chosen { name: name.clone(), version: Version::new(version)?, weights, item_id: item.id.clone(), object })
 }
 
 async fn find_version(context: &Context, name: &ModelName, version: Option<&Version>) -> Result<Option<Item>> {

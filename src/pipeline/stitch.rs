@@ -62,7 +62,9 @@ pub struct StitchSummary {
 pub async fn stitch(context: &Context, request: &StitchRequest, observer: Observer<'_>) -> Result<StitchSummary> {
     let photos = photo_items(context, request).await?;
     let control = match &request.gcp_list {
-        Some(path) => tokio::fs::read_to_string(path).await.map_err(|source| Error::Read { path: path.clone(), source })?,
+        Some(path) => {
+            tokio::fs::read_to_string(path).await.map_err(|source| Error::Read { path: path.clone(), source })?
+        }
         None => String::new(),
     };
     let run = run_of(&photos, request, &control)?;

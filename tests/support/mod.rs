@@ -5,7 +5,7 @@
 use std::{
     ffi::OsStr,
     fs,
-    io::{BufRead as _, BufReader, Read as _},
+    io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     sync::OnceLock,
@@ -98,7 +98,8 @@ impl Polder {
             let page = self.get(&url);
             items.extend(page["features"].as_array().unwrap().iter().cloned());
             let links = page["links"].as_array().unwrap();
-            next = links.iter().find(|link| link["rel"] == "next").map(|link| link["href"].as_str().unwrap().to_owned());
+            next =
+                links.iter().find(|link| link["rel"] == "next").map(|link| link["href"].as_str().unwrap().to_owned());
         }
         items.sort_by_key(|item| item["id"].as_str().unwrap().to_owned());
         items

@@ -84,4 +84,3 @@ pub struct Observation {
     /// The colour there, 0–255; the adjustment does not look at it.
     pub rgb: [f32; 3],
 }
-

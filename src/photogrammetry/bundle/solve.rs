@@ -31,7 +31,6 @@ pub struct Summary {
     pub last_cost: f64,
 }
 
-
 /// One sigma of a flight's altitude offset: barometers and geoids differ by tens of metres.
 const ALTITUDE_OFFSET_SIGMA_M: f64 = 50.0;
 /// GPS positions farther off than this many sigmas lose their weight.

@@ -98,8 +98,7 @@ impl Difference<'_> {
                 let value = self.at(layer, y * self.width + x) + 0.5 * gradient.dot(&offset);
                 let trace = hessian.m11 + hessian.m22;
                 let determinant = hessian.m11 * hessian.m22 - hessian.m12 * hessian.m12;
-                let on_edge =
-                    trace * trace * EDGE_RATIO >= (EDGE_RATIO + 1.0) * (EDGE_RATIO + 1.0) * determinant;
+                let on_edge = trace * trace * EDGE_RATIO >= (EDGE_RATIO + 1.0) * (EDGE_RATIO + 1.0) * determinant;
                 if value.abs() < threshold || determinant <= 0.0 || on_edge {
                     return None;
                 }

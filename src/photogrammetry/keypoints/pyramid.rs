@@ -248,8 +248,8 @@ mod tests {
         data[30 * 61 + 30] = 1000.0;
         let out = Gray { width: 61, height: 61, data }.blurred(3.0);
         let mass: f32 = out.data.iter().sum();
-        let variance: f32 = (0..61).map(|x| (x as f32 - 30.0).powi(2) * out.row(30)[x]).sum::<f32>()
-            / out.row(30).iter().sum::<f32>();
+        let variance: f32 =
+            (0..61).map(|x| (x as f32 - 30.0).powi(2) * out.row(30)[x]).sum::<f32>() / out.row(30).iter().sum::<f32>();
         assert!((mass - 1000.0).abs() < 0.5);
         assert!((variance.sqrt() - 3.0).abs() < 0.1, "{}", variance.sqrt());
     }

@@ -28,11 +28,7 @@ pub fn match_near(
     match_each(a, &Neighbourhoods::new(b, radius_px), predict)
 }
 
-fn match_each(
-    a: &Keypoints,
-    others: &Neighbourhoods,
-    predict: impl Fn([f64; 2]) -> Option<[f64; 2]>,
-) -> Vec<[u32; 2]> {
+fn match_each(a: &Keypoints, others: &Neighbourhoods, predict: impl Fn([f64; 2]) -> Option<[f64; 2]>) -> Vec<[u32; 2]> {
     let norms_a = squared_norms(&a.descriptors);
     let mut products = vec![0i32; others.norms.len()];
     let mut best_of_b = vec![(i32::MAX, u32::MAX); others.norms.len()];
@@ -86,8 +82,7 @@ impl Neighbourhoods {
         for cell in 1..starts.len() {
             starts[cell] += starts[cell - 1];
         }
-        let descriptors: Vec<u8> =
-            original.iter().flat_map(|&index| b.descriptor(index as usize)).copied().collect();
+        let descriptors: Vec<u8> = original.iter().flat_map(|&index| b.descriptor(index as usize)).copied().collect();
         let places = original.iter().map(|&index| b.points[index as usize].xy).collect();
         let norms = squared_norms(&descriptors);
         Self { cell_px, columns, rows, starts, original, places, descriptors, norms }
@@ -170,11 +165,11 @@ fn dot_products_plain(one: &[u8], all: &[u8], out: &mut [i32]) {
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
 fn dot_products_avx2(one: &[u8], all: &[u8], out: &mut [i32]) {
+    use std::arch::x86_64::{__m128i, _mm_storeu_si128};
     use std::arch::x86_64::{
         __m256i, _mm_add_epi32, _mm256_add_epi16, _mm256_castsi256_si128, _mm256_extracti128_si256, _mm256_hadd_epi32,
         _mm256_loadu_si256, _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_set1_epi16,
     };
-    use std::arch::x86_64::{__m128i, _mm_storeu_si128};
     #[inline]
     #[target_feature(enable = "avx2")]
     fn load(bytes: &[u8], part: usize) -> __m256i {

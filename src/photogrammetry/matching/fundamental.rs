@@ -15,9 +15,7 @@ impl Estimate for Estimator {
         for [p, q] in pairs {
             let a = first * Vector3::new(p.x, p.y, 1.0);
             let b = second * Vector3::new(q.x, q.y, 1.0);
-            let row = SVector::<f64, 9>::from([
-                b.x * a.x, b.x * a.y, b.x, b.y * a.x, b.y * a.y, b.y, a.x, a.y, 1.0,
-            ]);
+            let row = SVector::<f64, 9>::from([b.x * a.x, b.x * a.y, b.x, b.y * a.x, b.y * a.y, b.y, a.x, a.y, 1.0]);
             normal += row * row.transpose();
         }
         let eigen = SymmetricEigen::try_new(normal, 1e-14, 200)?;

@@ -8,8 +8,8 @@
 //! Invariant: the result depends on the two photos alone; random draws are seeded by the pair.
 
 mod descriptors;
-mod homography;
 mod fundamental;
+mod homography;
 mod ransac;
 
 use nalgebra::{Matrix3, Vector2};
@@ -44,9 +44,7 @@ const ROUGH_MATCHES: usize = 25;
 pub fn match_pair(first: usize, second: usize, a: &Keypoints, b: &Keypoints, longest_side_px: f64) -> PairMatches {
     let seed = (first as u64) << 32 | second as u64;
     let candidates = match rough_mapping(a, b, longest_side_px, seed) {
-        Some(mapping) => {
-            descriptors::match_near(a, b, PARALLAX * longest_side_px, |xy| homography::map(&mapping, xy))
-        }
+        Some(mapping) => descriptors::match_near(a, b, PARALLAX * longest_side_px, |xy| homography::map(&mapping, xy)),
         None => descriptors::match_all(a, b),
     };
     let places = places_of(a, b, &candidates);

@@ -6,7 +6,10 @@
 
 use tch::{Kind, Tensor};
 
-use super::{super::Scene, network::{Network, STRIDE}};
+use super::{
+    super::Scene,
+    network::{Network, STRIDE},
+};
 use crate::detection::{PixelBox, decode, suppress};
 
 /// Confidence from which a wrong box is worth learning from; well below the one that counts in use.
@@ -53,7 +56,8 @@ fn look(network: &Network, scene: &Scene, classes: usize) -> Vec<PixelBox> {
 }
 
 fn bounds(class: usize, ring: &[[f64; 2]]) -> PixelBox {
-    let mut bounds = PixelBox { left: f64::MAX, top: f64::MAX, right: f64::MIN, bottom: f64::MIN, class, confidence: 1.0 };
+    let mut bounds =
+        PixelBox { left: f64::MAX, top: f64::MAX, right: f64::MIN, bottom: f64::MIN, class, confidence: 1.0 };
     for &[x, y] in ring {
         (bounds.left, bounds.right) = (bounds.left.min(x), bounds.right.max(x));
         (bounds.top, bounds.bottom) = (bounds.top.min(y), bounds.bottom.max(y));
@@ -74,7 +78,8 @@ mod tests {
         let variables = nn::VarStore::new(Device::Cpu);
         let network = Network::new(&variables.root(), 1);
         tch::no_grad(|| {
-            for (name, mut bias) in variables.variables().into_iter().filter(|(name, _)| name.ends_with("head_8.bias")) {
+            for (name, mut bias) in variables.variables().into_iter().filter(|(name, _)| name.ends_with("head_8.bias"))
+            {
                 assert!(name.starts_with("head_8"));
                 let _ = bias.narrow(0, 4, 1).fill_(3.0);
                 let _ = bias.narrow(0, 0, 4).fill_(1.5);

@@ -42,7 +42,8 @@ pub(super) fn train(scenes: &[Scene], options: &Options, progress: &mut dyn FnMu
     let variables = nn::VarStore::new(Device::Cpu);
     let network = Network::new(&variables.root(), options.names.len());
     let fault = |error| torch::fault("train", &options.name)(error);
-    let mut optimizer = nn::AdamW { wd: WEIGHT_DECAY, ..nn::AdamW::default() }.build(&variables, 1e-3).map_err(fault)?;
+    let mut optimizer =
+        nn::AdamW { wd: WEIGHT_DECAY, ..nn::AdamW::default() }.build(&variables, 1e-3).map_err(fault)?;
     let mut smooth = None;
     for part in 0..PARTS {
         let steps = options.steps * part / PARTS..options.steps * (part + 1) / PARTS;
