@@ -36,3 +36,6 @@ pub use gcp::{Gcp, Role, read_gcp_list};
 pub use photos::{PhotoInput, Rejected};
 pub use report::{CameraReport, GpsAgreement, PhotoCounts, PhotoReport, Report, StageReport, SurveyResidual};
 pub use stitch::{Options, Progress, stitch};
+
+#[cfg(test)]
+mod tests;

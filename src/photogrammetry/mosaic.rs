@@ -125,13 +125,16 @@ impl Mosaic<'_> {
                     let x = (column * PROBE).min(size[0]) as f64;
                     let y = (row * PROBE).min(size[1]) as f64;
                     let point = ground_point(lattice, self.surface, x, y);
-                    // A probe stands for its surroundings: slack for what lies between probes.
-                    let slack = 4.0 * FADE;
-                    let cost = |view: &View| view.see(&point).map(|pixel| cost_of(view, &point, &pixel));
-                    let costs: Vec<Option<f64>> = near.iter().map(cost).collect();
-                    let best = costs.iter().flatten().copied().fold(f64::INFINITY, f64::min);
-                    for (wants, cost) in wanted.iter_mut().zip(&costs) {
-                        *wants |= cost.is_some_and(|cost| cost < best + slack);
+                    // On the surface, and on the ground under it, where holes are filled from.
+                    for point in [point, self.lowered(&point)] {
+                        let cost = |view: &View| view.see(&point).map(|pixel| cost_of(view, &point, &pixel));
+                        let costs: Vec<Option<f64>> = near.iter().map(cost).collect();
+                        let best = costs.iter().flatten().copied().fold(f64::INFINITY, f64::min);
+                        // A probe stands for its surroundings: slack for what lies between probes.
+                        let slack = 4.0 * FADE;
+                        for (wants, cost) in wanted.iter_mut().zip(&costs) {
+                            *wants |= cost.is_some_and(|cost| cost < best + slack);
+                        }
                     }
                 }
                 wanted
@@ -165,7 +168,10 @@ impl Mosaic<'_> {
                 let mut candidates = Vec::with_capacity(sources.len());
                 for (column, (colour, covered)) in colours.chunks_exact_mut(3).zip(mask).enumerate() {
                     let point = ground_point(lattice, self.surface, column as f64 + 0.5, row as f64 + 0.5);
-                    if let Some(seen) = self.colour_at(&point, sources, &mut candidates) {
+                    let seen = self
+                        .colour_at(&point, sources, &mut candidates)
+                        .or_else(|| self.colour_at(&self.lowered(&point), sources, &mut candidates));
+                    if let Some(seen) = seen {
                         colour.copy_from_slice(&seen);
                         *covered = 255;
                     }
@@ -173,6 +179,11 @@ impl Mosaic<'_> {
             },
         );
         (rgb, mask)
+    }
+
+    /// The place on the mean ground. At the border a crown may rise out of every frame while its foot is still seen.
+    fn lowered(&self, point: &Vector3<f64>) -> Vector3<f64> {
+        Vector3::new(point.x, point.y, point.z.min(self.ground_m))
     }
 
     /// The colour of a ground point; `None` when no source sees it.

@@ -1,8 +1,8 @@
 //! The ground and what stands on it, as a regular grid of heights made from tie points.
 //!
 //! Tie points that disagree with their neighbours are cut, the rest is triangulated (Delaunay) and sampled on a
-//! grid. Outside the triangles the surface leaves the border level with the ground's mean slope: photos at the edge
-//! of a flight see farther than tie points reach.
+//! grid. Photos at the edge of a flight see farther than tie points reach: there the surface goes on as it left the
+//! border, so that a dike stays a dike to the last pixel.
 
 use nalgebra::{Matrix3, Vector3};
 use rstar::{RTree, primitives::GeomWithData};
@@ -28,6 +28,8 @@ pub type Extent = [f64; 4];
 const NEIGHBOURS: usize = 12;
 /// A tie point may always differ this much from its neighbours, as a share of the flying height: grass, kerbs.
 const TOLERANCE_SHARE: f64 = 0.01;
+/// A triangle on the border with a longer edge than this many mean distances bridges a bay; it is no ground.
+const LONGEST_BORDER_EDGE: f64 = 6.0;
 /// Grid points of a surface at most; a larger area gets a coarser grid.
 const MOST_CELLS: f64 = 16e6;
 
@@ -53,7 +55,7 @@ impl Surface {
             heights: Vec::new(),
         };
         surface.heights = vec![f32::NAN; surface.columns * surface.rows];
-        surface.sample_triangles(&kept)?;
+        surface.sample_triangles(&kept, LONGEST_BORDER_EDGE * 2.0 * spacing)?;
         surface.fill_around(&plane);
         surface.smooth();
         Some(surface)
@@ -75,13 +77,14 @@ impl Surface {
         self.cell_m
     }
 
-    fn sample_triangles(&mut self, points: &[Vector3<f64>]) -> Option<()> {
+    fn sample_triangles(&mut self, points: &[Vector3<f64>], longest_border_edge_m: f64) -> Option<()> {
         let vertices = points.iter().map(|p| Vertex { position: Point2::new(p.x, p.y), height: p.z }).collect();
         let triangles = DelaunayTriangulation::<Vertex>::bulk_load(vertices).ok()?;
         if triangles.num_inner_faces() == 0 {
             return None;
         }
-        for face in triangles.inner_faces() {
+        let bridges = bridges_at_the_border(&triangles, longest_border_edge_m);
+        for face in triangles.inner_faces().filter(|face| !bridges[face.fix().index()]) {
             self.sample_triangle(face.vertices().map(|vertex| *vertex.data()));
         }
         Some(())
@@ -112,17 +115,18 @@ impl Surface {
         }
     }
 
-    /// Fills what no triangle covers: over the plane, the mean of what is known nearby, coarser with the distance.
+    /// Fills what no triangle covers: as high over the plane as the nearest grid point that one does.
     fn fill_around(&mut self, plane: &Vector3<f64>) {
         let (columns, origin, cell) = (self.columns, self.origin, self.cell_m);
         let level = |index: usize| {
             let (x, y) = ((index % columns) as f64, (index / columns) as f64);
             (plane.x * (origin[0] + x * cell) + plane.y * (origin[1] + y * cell) + plane.z) as f32
         };
-        let mut above: Vec<f32> = self.heights.iter().enumerate().map(|(i, &h)| h - level(i)).collect();
-        fill_from_coarser(&mut above, columns, self.rows);
-        for (index, height) in self.heights.iter_mut().enumerate() {
-            *height = above[index] + level(index);
+        let known: Vec<bool> = self.heights.iter().map(|height| !height.is_nan()).collect();
+        for (index, source) in nearest_known(&known, columns).into_iter().enumerate() {
+            if !known[index] {
+                self.heights[index] = source.map_or(0.0, |from| self.heights[from] - level(from)) + level(index);
+            }
         }
     }
 
@@ -201,34 +205,57 @@ fn fit_plane(points: &[Vector3<f64>]) -> Option<Vector3<f64>> {
     Some(Vector3::new(solution.x, solution.y, solution.z + mean.z - solution.x * mean.x - solution.y * mean.y))
 }
 
-/// Replaces every NaN by the mean at the finest coarser level that knows one.
-fn fill_from_coarser(values: &mut [f32], columns: usize, rows: usize) {
-    if columns <= 1 && rows <= 1 {
-        for value in values.iter_mut().filter(|v| v.is_nan()) {
-            *value = 0.0;
+/// Which faces lie at the border, or behind such ones, and have an edge longer than `longest_m`.
+fn bridges_at_the_border(triangles: &DelaunayTriangulation<Vertex>, longest_m: f64) -> Vec<bool> {
+    let mut bridges = vec![false; triangles.num_all_faces()];
+    let mut border: Vec<_> = triangles.convex_hull().filter_map(|edge| edge.rev().face().as_inner()).collect();
+    border.extend(triangles.convex_hull().filter_map(|edge| edge.face().as_inner()));
+    while let Some(face) = border.pop() {
+        let edges = face.adjacent_edges();
+        let long = edges.iter().any(|edge| edge.length_2() > longest_m * longest_m);
+        if long && !std::mem::replace(&mut bridges[face.fix().index()], true) {
+            border.extend(edges.iter().filter_map(|edge| edge.rev().face().as_inner()));
         }
-        return;
     }
-    let (half_columns, half_rows) = (columns.div_ceil(2), rows.div_ceil(2));
-    let mut coarse = vec![(0.0f32, 0u32); half_columns * half_rows];
-    for (index, value) in values.iter().enumerate().filter(|(_, v)| !v.is_nan()) {
-        let cell = &mut coarse[index / columns / 2 * half_columns + index % columns / 2];
-        *cell = (cell.0 + value, cell.1 + 1);
+    bridges
+}
+
+/// For every grid point the nearest known one (Danielsson 1980, *Euclidean distance mapping*: two sweeps).
+fn nearest_known(known: &[bool], columns: usize) -> Vec<Option<usize>> {
+    let rows = known.len() / columns;
+    let mut nearest: Vec<Option<usize>> = known.iter().enumerate().map(|(i, k)| k.then_some(i)).collect();
+    let distance = |a: usize, b: usize| {
+        let (dx, dy) = ((a % columns).abs_diff(b % columns), (a / columns).abs_diff(b / columns));
+        dx * dx + dy * dy
+    };
+    let mut offer = |to: usize, from: usize| {
+        if let Some(source) = nearest[from]
+            && nearest[to].is_none_or(|held| distance(to, source) < distance(to, held))
+        {
+            nearest[to] = Some(source);
+        }
+    };
+    for sweep in 0..2 {
+        for line in 0..rows {
+            let row = if sweep == 0 { line } else { rows - 1 - line };
+            let before = if sweep == 0 { row.checked_sub(1) } else { Some(row + 1).filter(|next| *next < rows) };
+            for column in 0..columns {
+                let at = row * columns + column;
+                for other in [column.wrapping_sub(1), column, column + 1] {
+                    if let Some(line) = before.filter(|_| other < columns) {
+                        offer(at, line * columns + other);
+                    }
+                }
+                if column > 0 {
+                    offer(at, at - 1);
+                }
+            }
+            for column in (0..columns - 1).rev() {
+                offer(row * columns + column, row * columns + column + 1);
+            }
+        }
     }
-    let mut means: Vec<f32> =
-        coarse.into_iter().map(|(sum, n)| if n == 0 { f32::NAN } else { sum / n as f32 }).collect();
-    fill_from_coarser(&mut means, half_columns, half_rows);
-    for (index, value) in values.iter_mut().enumerate().filter(|(_, v)| v.is_nan()) {
-        // Linear between the four nearest coarse cells, whose centres lie at odd corners.
-        let (x, y) = ((index % columns) as f32 / 2.0 - 0.25, (index / columns) as f32 / 2.0 - 0.25);
-        let (x, y) = (x.clamp(0.0, (half_columns - 1) as f32), y.clamp(0.0, (half_rows - 1) as f32));
-        let (c, r) = (x as usize, y as usize);
-        let (c1, r1) = ((c + 1).min(half_columns - 1), (r + 1).min(half_rows - 1));
-        let (fx, fy) = (x - c as f32, y - r as f32);
-        let upper = means[r * half_columns + c] * (1.0 - fx) + means[r * half_columns + c1] * fx;
-        let lower = means[r1 * half_columns + c] * (1.0 - fx) + means[r1 * half_columns + c1] * fx;
-        *value = upper * (1.0 - fy) + lower * fy;
-    }
+    nearest
 }
 
 #[cfg(test)]
@@ -268,6 +295,15 @@ mod tests {
         let worst = (0..400).map(|i| (f64::from(i % 20) * 5.0 + 2.0, f64::from(i / 20) * 5.0 + 2.0));
         let worst = worst.map(|(e, n)| (surface.height_at(e, n) - dike(e, n)).abs()).fold(0.0, f64::max);
         assert!(worst < 0.4, "{worst}");
+    }
+
+    #[test]
+    fn a_dike_goes_on_where_tie_points_end() {
+        let surface = Surface::from_points(&points(), [-20.0, 0.0, 120.0, 100.0], 40.0, 0.03).unwrap();
+        for (east, north) in [(-8.0, 50.0), (108.0, 50.0), (106.0, 45.0)] {
+            let error = surface.height_at(east, north) - dike(east, north);
+            assert!(error.abs() < 0.3, "{error} at {east}, {north}");
+        }
     }
 
     #[test]

@@ -84,3 +84,6 @@ pub struct Observation {
     /// The colour there, 0–255; the adjustment does not look at it.
     pub rgb: [f32; 3],
 }
+
+#[cfg(test)]
+mod tests;

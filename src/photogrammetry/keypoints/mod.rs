@@ -134,3 +134,53 @@ fn mean_colour(photo: &Rgb8, xy: [f64; 2]) -> [f32; 3] {
     }
     sum.map(|total| total as f32 / count.max(1) as f32)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Blobs of many sizes on grey, seen through a turn and a zoom about the middle.
+    fn picture(turn: f64, zoom: f64) -> Rgb8 {
+        let mut photo = Rgb8::new(320, 240);
+        let (sin, cos) = turn.sin_cos();
+        for (index, pixel) in photo.data.chunks_exact_mut(3).enumerate() {
+            let (x, y) = ((index % 320) as f64 + 0.5 - 160.0, (index / 320) as f64 + 0.5 - 120.0);
+            let (u, v) = ((cos * x + sin * y) / zoom, (cos * y - sin * x) / zoom);
+            let mut value = 120.0;
+            for blob in 0..500 {
+                let at = |salt: u32| f64::from((blob * 7919 + salt * 104_729) % 1000) / 1000.0;
+                let (dx, dy, size) = (u - 300.0 * (at(1) - 0.5), v - 260.0 * (at(2) - 0.5), 1.5 + 3.0 * at(3));
+                value +=
+                    (if blob % 2 == 0 { 70.0 } else { -70.0 }) * (-(dx * dx + dy * dy) / (2.0 * size * size)).exp();
+            }
+            pixel.fill(value.clamp(0.0, 255.0) as u8);
+        }
+        photo
+    }
+
+    #[test]
+    fn a_turned_and_zoomed_photo_has_the_same_keypoints() {
+        let (turn, zoom) = (0.6f64, 1.25);
+        let options = KeypointOptions::default();
+        let (a, b) = (detect_keypoints(&picture(0.0, 1.0), &options), detect_keypoints(&picture(turn, zoom), &options));
+        let matched = crate::photogrammetry::matching::match_pair(0, 1, &a, &b, 320.0);
+        let (sin, cos) = turn.sin_cos();
+        let right = matched.matches.iter().filter(|[i, j]| {
+            let ([x, y], [u, v]) = (a.points[*i as usize].xy, b.points[*j as usize].xy);
+            let (x, y) = ((x - 160.0) * zoom, (y - 120.0) * zoom);
+            let expected = [cos * x - sin * y + 160.0, sin * x + cos * y + 120.0];
+            (expected[0] - u).hypot(expected[1] - v) < 1.0
+        });
+        let right = right.count();
+        assert!(right >= 40 && right * 10 >= matched.matches.len() * 9, "{right} of {}", matched.matches.len());
+    }
+
+    #[test]
+    fn the_same_photo_gives_the_same_keypoints() {
+        let (a, b) = (
+            detect_keypoints(&picture(0.2, 1.0), &KeypointOptions::default()),
+            detect_keypoints(&picture(0.2, 1.0), &KeypointOptions::default()),
+        );
+        assert_eq!((a.points, a.descriptors), (b.points, b.descriptors));
+    }
+}
