@@ -53,7 +53,7 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: Args, session: &Session) -> anyhow::Result<Outcome> {
-    let (database_url, storage, _) = target::locate(&session.settings, Role::Viewer)?;
+    let (database_url, storage) = target::locate(&session.settings, Role::Viewer)?;
     let listener = TcpListener::bind(args.listen).await;
     let listener =
         listener.with_context(|| format!("cannot listen on {}: choose another with --listen", args.listen))?;

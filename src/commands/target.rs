@@ -46,18 +46,16 @@ pub(super) struct Target {
     pub(super) database: Database,
     pub(super) storage: Storage,
     pub(super) scheme: StorageScheme,
-    /// Where the API answers, when a `polder up` serves it.
-    pub(super) api_url: Option<String>,
 }
 
 impl Target {
     /// Connects with the rights of a role (which matter to the store of `polder up`; elsewhere the keys decide).
     pub(super) async fn connect(session: &Session, role: Role) -> anyhow::Result<Self> {
-        let (database_url, storage, api_url) = locate(&session.settings, role)?;
+        let (database_url, storage) = locate(&session.settings, role)?;
         let database = Database::connect(&database_url).await.context("cannot reach the database")?;
         let scheme = scheme_of(&storage);
         let storage = Storage::connect(&storage)?;
-        Ok(Self { database, storage, scheme, api_url })
+        Ok(Self { database, storage, scheme })
     }
 }
 
@@ -95,8 +93,8 @@ pub(super) fn configured_storage(settings: &Settings) -> Option<StorageSettings>
     })
 }
 
-/// Returns the database's URL, the storage settings and the API's URL.
-pub(super) fn locate(settings: &Settings, role: Role) -> anyhow::Result<(String, StorageSettings, Option<String>)> {
+/// Returns the database's URL and the storage settings.
+pub(super) fn locate(settings: &Settings, role: Role) -> anyhow::Result<(String, StorageSettings)> {
     let data = settings.data_folder();
     let running = Running::find(&data);
     let configured = configured_storage(settings);
@@ -107,13 +105,13 @@ pub(super) fn locate(settings: &Settings, role: Role) -> anyhow::Result<(String,
             (Some(url), false) => url.clone(),
             _ => running.database_url.clone(),
         };
-        return Ok((database, storage, Some(running.url.clone())));
+        return Ok((database, storage));
     }
     match (&settings.database_url, configured) {
-        (Some(url), Some(storage)) => Ok((url.clone(), storage, None)),
+        (Some(url), Some(storage)) => Ok((url.clone(), storage)),
         (None, Some(storage)) if running.is_some() => {
             let running = running.expect("just looked at");
-            Ok((running.database_url, storage, Some(running.url)))
+            Ok((running.database_url, storage))
         }
         (database, storage) => {
             let missing = match (database, storage) {

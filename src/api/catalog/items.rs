@@ -21,7 +21,8 @@ use super::{
 };
 use crate::{catalog::percent_encoded, database::ItemRow};
 
-const PARAMETERS: [&str; 5] = ["bbox", "datetime", "limit", "token", "hrefs"];
+/// `ids` and `collections` are those of a search: pystac-client asks here as it asks there.
+const PARAMETERS: [&str; 7] = ["bbox", "datetime", "limit", "token", "hrefs", "ids", "collections"];
 
 /// Items of a collection, newest first.
 #[utoipa::path(get, path = "/collections/{collectionId}/items", operation_id = "getFeatures", tag = "Features",
@@ -34,6 +35,9 @@ const PARAMETERS: [&str; 5] = ["bbox", "datetime", "limit", "token", "hrefs"];
         ("limit" = Option<u32>, Query, minimum = 1, maximum = 10000, description = "Largest number of items, 10 by default"),
         ("token" = Option<String>, Query, description = "Where the page starts: from a `next` link"),
         ("hrefs" = Option<String>, Query, description = "`https` or `s3`: which href assets have"),
+        ("ids" = Option<Vec<String>>, Query, style = Form, explode = false, description = "Only these items"),
+        ("collections" = Option<Vec<String>>, Query, style = Form, explode = false,
+            description = "As in a search; the items of this collection are listed when it is among them"),
     ),
     responses(
         (status = 200, description = "A page of items", body = Object, content_type = "application/geo+json"),
@@ -52,6 +56,10 @@ pub(super) async fn list_items(
     let known = !collection.contains('\0') && state.database.has_collection(&collection).await?;
     if !known {
         return Err(Problem::not_found("collection", &collection));
+    }
+    if search.collections.take().is_some_and(|asked| !asked.contains(&collection)) {
+        // Items of other collections only: there are none here.
+        search.ids = Some(Vec::new());
     }
     search.collections = Some(vec![collection.clone()]);
     let page = state.database.search_items(&search).await?;
