@@ -58,7 +58,7 @@ struct Cli {
     config: Option<PathBuf>,
 
     /// What to log on stderr: error, warn, info, debug, or a filter as `polder=debug,sqlx=warn`
-    #[arg(long, env = "POLDER_LOG", value_name = "FILTER", default_value = "warn", global = true)]
+    #[arg(long, env = "POLDER_LOG", value_name = "FILTER", default_value = "warn,sqlx=error,s3s=off", global = true)]
     log: String,
 }
 
