@@ -1,7 +1,7 @@
 //! The camera model: where a point in front of the lens lands on the photo, and the other way round.
 //!
 //! Interior orientation is Brown's model (Brown 1971, *Close-range camera calibration*): one focal length,
-//! the principal point, three radial and two tangential terms, in the order and signs that OpenCV made common.
+//! the principal point, three radial and two tangential terms, in the order and signs that `OpenCV` made common.
 //! Camera axes are x right, y down, z forward; pixels count from the top-left corner of the photo.
 //!
 //! Invariant: a point beyond the radius where the radial polynomial stops growing is *not seen*. Without that
@@ -188,7 +188,7 @@ pub struct Exterior {
 
 impl Exterior {
     /// A point of the world in this camera's axes.
-    pub fn to_camera(&self, point: &Vector3<f64>) -> Vector3<f64> {
+    pub fn in_camera(&self, point: &Vector3<f64>) -> Vector3<f64> {
         self.rotation * (point - self.centre)
     }
 
@@ -282,8 +282,8 @@ mod tests {
         let rotation = rotation_of(&Attitude { yaw_deg: 0.0, pitch_deg: -90.0, roll_deg: 0.0 });
         let exterior = Exterior { rotation, centre: Vector3::new(0.0, 0.0, 40.0) };
         let camera = Camera::ideal(1600.0, 1200.0, 1000.0);
-        let north = camera.project(&exterior.to_camera(&Vector3::new(0.0, 10.0, 0.0))).unwrap();
-        let east = camera.project(&exterior.to_camera(&Vector3::new(10.0, 0.0, 0.0))).unwrap();
+        let north = camera.project(&exterior.in_camera(&Vector3::new(0.0, 10.0, 0.0))).unwrap();
+        let east = camera.project(&exterior.in_camera(&Vector3::new(10.0, 0.0, 0.0))).unwrap();
         assert!((north - Vector2::new(800.0, 350.0)).norm() < 1e-9);
         assert!((east - Vector2::new(1050.0, 600.0)).norm() < 1e-9);
     }

@@ -4,7 +4,7 @@
 //! cores. Up to a few hundred photos the factorisation is a fraction of a second anyway.
 
 use faer::{
-    Mat, Par,
+    Mat, Par, Spec,
     dyn_stack::{MemBuffer, MemStack},
     linalg::cholesky::llt,
 };
@@ -38,14 +38,15 @@ impl NormalEquations {
     /// The steps that minimise the sum; `None` when the matrix is not positive definite.
     pub fn solve(mut self) -> Option<Vec<f64>> {
         let n = self.gradient.len();
-        let need = llt::factor::cholesky_in_place_scratch::<f64>(n, Par::Seq, Default::default());
+        let params = Spec::<llt::factor::LltParams, f64>::default();
+        let need = llt::factor::cholesky_in_place_scratch::<f64>(n, Par::Seq, params);
         let mut memory = MemBuffer::new(need);
         llt::factor::cholesky_in_place(
             self.matrix.as_mut(),
             llt::factor::LltRegularization::default(),
             Par::Seq,
             MemStack::new(&mut memory),
-            Default::default(),
+            params,
         )
         .ok()?;
         let mut right = Mat::from_fn(n, 1, |i, _| -self.gradient[i]);

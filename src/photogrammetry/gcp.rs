@@ -81,13 +81,13 @@ fn parse_gcp_list(text: &str, path: &Path) -> Result<Vec<Gcp>> {
         } else {
             Role::Control
         };
-        let same_place = |gcp: &Gcp| gcp.lonlat == lonlat && gcp.height_m.to_bits() == height_m.to_bits();
-        match gcps.iter_mut().find(|gcp| same_place(gcp)) {
-            Some(gcp) => gcp.marks.push(mark),
-            None => {
-                let name = fields.get(6).map_or_else(|| format!("gcp {}", gcps.len() + 1), |name| (*name).to_owned());
-                gcps.push(Gcp { name, lonlat, height_m, role, marks: vec![mark] });
-            }
+        let key = |[x, y]: [f64; 2], z: f64| [x, y, z].map(f64::to_bits);
+        let same_place = |gcp: &Gcp| key(gcp.lonlat, gcp.height_m) == key(lonlat, height_m);
+        if let Some(gcp) = gcps.iter_mut().find(|gcp| same_place(gcp)) {
+            gcp.marks.push(mark);
+        } else {
+            let name = fields.get(6).map_or_else(|| format!("gcp {}", gcps.len() + 1), |name| (*name).to_owned());
+            gcps.push(Gcp { name, lonlat, height_m, role, marks: vec![mark] });
         }
     }
     Ok(gcps)

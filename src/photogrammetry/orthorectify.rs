@@ -43,7 +43,7 @@ pub struct View {
 impl View {
     /// Where the photo shows a ground point; `None` outside its frame.
     pub fn see(&self, point: &Vector3<f64>) -> Option<Vector2<f64>> {
-        self.camera.project(&self.exterior.to_camera(point)).filter(|pixel| self.camera.contains(pixel))
+        self.camera.project(&self.exterior.in_camera(point)).filter(|pixel| self.camera.contains(pixel))
     }
 
     /// How slanted the photo sees a point: the tangent of the angle to the vertical.

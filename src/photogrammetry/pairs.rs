@@ -85,7 +85,7 @@ impl<'a> View<'a> {
                 let pixel = Vector2::new(at(cell % GRID) * own.width_px, at(cell / GRID) * own.height_px);
                 let ray = self.exterior.ray(&own.unproject(&pixel));
                 let ground = self.exterior.centre - ray * (self.exterior.centre.z / ray.z.min(-0.05));
-                theirs.project(&other.exterior.to_camera(&ground)).is_some_and(|pixel| theirs.contains(&pixel))
+                theirs.project(&other.exterior.in_camera(&ground)).is_some_and(|pixel| theirs.contains(&pixel))
             })
             .count();
         seen as f64 / (GRID * GRID) as f64

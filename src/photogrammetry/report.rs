@@ -111,9 +111,12 @@ const AGREEMENT_FLOOR_PPM: f64 = 10_000.0;
 const FOCAL_NOTE_PERCENT: f64 = 8.0;
 const FOCAL_REFUSED_PERCENT: f64 = 30.0;
 
+/// An adjusted centre, where GPS put it, and one sigma of that.
+type Compared = (Vector3<f64>, Vector3<f64>, f64);
+
 /// Compares the adjusted centres with GPS; `None` with fewer than three GPS positions.
 pub fn compare_with_gps(flight: &Flight, block: &Block) -> Option<GpsAgreement> {
-    let pairs: Vec<(Vector3<f64>, Vector3<f64>, f64)> = flight
+    let pairs: Vec<Compared> = flight
         .photos
         .iter()
         .zip(&block.photos)
@@ -128,12 +131,11 @@ pub fn compare_with_gps(flight: &Flight, block: &Block) -> Option<GpsAgreement> 
         return None;
     }
     let count = pairs.len() as f64;
-    let mean =
-        |values: &dyn Fn(&(Vector3<f64>, Vector3<f64>, f64)) -> f64| pairs.iter().map(values).sum::<f64>() / count;
-    let horizontal = mean(&|(a, b, _)| (a - b).xy().norm_squared()).sqrt();
-    let vertical = mean(&|(a, b, _)| (a.z - b.z).powi(2)).sqrt();
+    let mean = |values: fn(&Compared) -> f64| pairs.iter().map(values).sum::<f64>() / count;
+    let horizontal = mean(|(a, b, _)| (a - b).xy().norm_squared()).sqrt();
+    let vertical = mean(|(a, b, _)| (a.z - b.z).powi(2)).sqrt();
     // A turn and zoom in the plane: complex division of the GPS positions by the adjusted ones.
-    let (ca, cb) = (Vector2::new(mean(&|p| p.0.x), mean(&|p| p.0.y)), Vector2::new(mean(&|p| p.1.x), mean(&|p| p.1.y)));
+    let (ca, cb) = (Vector2::new(mean(|p| p.0.x), mean(|p| p.0.y)), Vector2::new(mean(|p| p.1.x), mean(|p| p.1.y)));
     let (mut dot, mut cross, mut square) = (0.0, 0.0, 0.0);
     for (a, b, _) in &pairs {
         let (a, b) = (a.xy() - ca, b.xy() - cb);

@@ -72,7 +72,7 @@ pub fn stitch(photos: &[PhotoInput], options: &Options, progress: &(dyn Fn(Progr
     let total = photos.len();
 
     let mut flight = sort_out(photos, gcp::middle(&options.gcps))?;
-    let mut keypoints = stages.run("keypoints", |tell| find_keypoints(&mut flight, tell))?;
+    let mut keypoints = stages.run("keypoints", |tell| find_keypoints(&mut flight, tell));
     check_enough(&flight, total)?;
     let mut pairs = stages.run("matching", |tell| match_photos(&flight, &keypoints, tell));
     keep_largest_block(&mut flight, &mut keypoints, &mut pairs, total)?;
@@ -162,7 +162,7 @@ fn check_enough(flight: &Flight, total: usize) -> Result<()> {
 }
 
 /// Detects the keypoints of all photos; those that do not decode or show nothing are rejected.
-fn find_keypoints(flight: &mut Flight, tell: &(dyn Fn(f64) + Sync)) -> Result<Vec<Keypoints>> {
+fn find_keypoints(flight: &mut Flight, tell: &(dyn Fn(f64) + Sync)) -> Vec<Keypoints> {
     let options = KeypointOptions::default();
     let finished = std::sync::atomic::AtomicUsize::new(0);
     let find = |photo: &Photo| {
@@ -184,7 +184,7 @@ fn find_keypoints(flight: &mut Flight, tell: &(dyn Fn(f64) + Sync)) -> Result<Ve
         .filter_map(|(photo, result)| Some((photo.name.clone(), result.as_ref().err()?.clone())))
         .collect();
     flight.keep(&keep, |photo| faults[&photo.name].clone());
-    Ok(found.into_iter().flatten().collect())
+    found.into_iter().flatten().collect()
 }
 
 /// How many pyramids fit the memory at once.

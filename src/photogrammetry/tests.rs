@@ -207,7 +207,7 @@ fn photos_without_gps_are_placed_by_control_points() {
     for (index, place) in [[0.0, 0.0], [14.0, 1.0], [13.0, 6.0], [1.0, 5.0], [7.0, 3.0]].iter().enumerate() {
         let point = Vector3::new(place[0], place[1], 0.0);
         let marks = photos.iter().zip(&exteriors).filter_map(|(photo, exterior)| {
-            let pixel = lens().project(&exterior.to_camera(&point)).filter(|pixel| lens().contains(pixel))?;
+            let pixel = lens().project(&exterior.in_camera(&point)).filter(|pixel| lens().contains(pixel))?;
             Some((photo.name.clone(), pixel.into()))
         });
         let [lon, lat, height_m] = frame.to_lonlat(point.into());

@@ -109,7 +109,9 @@ pub fn reduce(view: View, pairs: &PairIndex, damping: f64) -> Reduced {
         })
         .collect();
     let mut total = Reduced::zero(view.block, pairs.slots.len());
-    parts.iter().for_each(|part| total.add(part));
+    for part in &parts {
+        total.add(part);
+    }
     total
 }
 

@@ -39,7 +39,7 @@ const UNSEEN_SQUARED: f64 = 1e6;
 
 /// Where a photo of the block sees a point; `None` behind the lens or beyond the fold.
 pub fn reprojection(block: &Block, photo: &AdjustedPhoto, point: &Vector3<f64>) -> Option<Vector2<f64>> {
-    block.cameras[photo.camera].camera.project(&photo.exterior.to_camera(point))
+    block.cameras[photo.camera].camera.project(&photo.exterior.in_camera(point))
 }
 
 /// A block with what stays the same while it is adjusted.
@@ -79,7 +79,7 @@ pub fn sighting_cost(view: View, point: &TiePoint, sighting: &Observation) -> f6
 pub fn linearise(view: View, point: &TiePoint, sighting: &Observation) -> Option<Linearised> {
     let block = view.block;
     let photo = &block.photos[sighting.photo as usize];
-    let in_camera = photo.exterior.to_camera(&point.position);
+    let in_camera = photo.exterior.in_camera(&point.position);
     let (seen, by_camera_axes, by_parameters) =
         block.cameras[photo.camera].camera.project_with_derivatives(&in_camera)?;
     let residual = (seen - sighting.pixel) / sighting.sigma_px;

@@ -191,11 +191,11 @@ fn add_priors(block: &Block, system: &mut NormalEquations) {
     }
     for (index, adjusted) in block.cameras.iter().enumerate() {
         let values = adjusted.camera.parameters();
-        for parameter in 0..PARAMETERS {
+        for (parameter, value) in values.iter().enumerate() {
             let at = first_camera + PARAMETERS * index + parameter;
             let sigma = adjusted.sigma[parameter];
             if sigma > 0.0 {
-                system.add_row(&[(at, 1.0 / sigma)], (values[parameter] - adjusted.prior[parameter]) / sigma);
+                system.add_row(&[(at, 1.0 / sigma)], (value - adjusted.prior[parameter]) / sigma);
             } else {
                 system.add(at, at, 1.0);
             }

@@ -104,7 +104,7 @@ fn gradient_histogram(image: &Gray, extremum: &Extremum, angle: f32) -> [f32; SI
 }
 
 /// Shares one gradient among the eight nearest bins; `u` and `v` count cells from the padded corner.
-#[inline(always)]
+#[inline]
 fn add_sample(histogram: &mut [f32; SIDE * SIDE * DIRECTIONS], u: f32, v: f32, direction: f32, weight: f32) {
     let (u0, v0) = (u as usize, v as usize);
     let d_floor = direction.floor();
@@ -129,7 +129,7 @@ fn root_sift(values: &[f32; DESCRIPTOR_LENGTH]) -> [u8; DESCRIPTOR_LENGTH] {
     clipped.map(|v| ((v / sum).sqrt() * DESCRIPTOR_NORM).min(127.0) as u8)
 }
 
-#[inline(always)]
+#[inline]
 fn gradient(image: &Gray, x: usize, y: usize) -> (f32, f32) {
     let at = y * image.width + x;
     let data = &image.data;
@@ -137,7 +137,7 @@ fn gradient(image: &Gray, x: usize, y: usize) -> (f32, f32) {
 }
 
 /// The angle of (x, y) in [0, 2π), within 0.0003 radians.
-#[inline(always)]
+#[inline]
 fn fast_atan2(y: f32, x: f32) -> f32 {
     let (ax, ay) = (x.abs(), y.abs());
     let ratio = ax.min(ay) / (ax.max(ay) + 1e-20);
@@ -157,7 +157,7 @@ fn fast_atan2(y: f32, x: f32) -> f32 {
 }
 
 /// `exp(x)` for x ≤ 0 as (1 + x/256)^256: within 5 % down to -4, which is plenty for a window.
-#[inline(always)]
+#[inline]
 fn fast_exp(x: f32) -> f32 {
     let mut value = (1.0 + x * (1.0 / 256.0)).max(0.0);
     for _ in 0..8 {

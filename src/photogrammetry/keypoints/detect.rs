@@ -69,12 +69,12 @@ struct Difference<'a> {
 }
 
 impl Difference<'_> {
-    #[inline(always)]
+    #[inline]
     fn at(&self, layer: usize, index: usize) -> f32 {
         self.octave.gaussians[layer + 1].data[index] - self.octave.gaussians[layer].data[index]
     }
 
-    #[inline(always)]
+    #[inline]
     fn is_extremum(&self, layer: usize, at: usize, value: f32) -> bool {
         let w = self.width;
         let sign = value.signum();

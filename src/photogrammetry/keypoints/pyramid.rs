@@ -190,6 +190,7 @@ impl Octaves {
     /// Starts at `image`, which is already blurred by `blur` pixels.
     pub fn new(image: Gray, blur: f32) -> Self {
         let first = image.blurred((FIRST_SCALE * FIRST_SCALE - blur * blur).sqrt());
+        drop(image);
         Self { base: Some(first), index: 0 }
     }
 

@@ -88,6 +88,11 @@ impl Neighbourhoods {
         Self { cell_px, columns, rows, starts, original, places, descriptors, norms }
     }
 
+    /// Whether two keypoints are one place with two orientations: such ones are exact copies.
+    fn same_place(&self, i: usize, j: usize) -> bool {
+        self.places[i].map(f64::to_bits) == self.places[j].map(f64::to_bits)
+    }
+
     /// Runs of sorted keypoints in the five rows of cells around a place.
     fn runs_around(&self, [x, y]: [f64; 2]) -> impl Iterator<Item = Range<usize>> + '_ {
         let cell = |value: f64| (value / self.cell_px).floor().clamp(-9.0, 1e6) as isize;
@@ -130,7 +135,7 @@ fn scan(
         }
         if distance < nearest.next {
             let j = first + offset;
-            let same_place = nearest.index != u32::MAX && others.places[j] == others.places[nearest.index as usize];
+            let same_place = nearest.index != u32::MAX && others.same_place(j, nearest.index as usize);
             if distance < nearest.distance {
                 let next = if same_place { nearest.next } else { nearest.distance };
                 *nearest = Nearest { index: j as u32, distance, next };
@@ -204,7 +209,7 @@ fn dot_products_avx2(one: &[u8], all: &[u8], out: &mut [i32]) {
         let d = product(&query, &other[3 * DESCRIPTOR_LENGTH..]);
         let sums = _mm256_hadd_epi32(_mm256_hadd_epi32(a, b), _mm256_hadd_epi32(c, d));
         let total = _mm_add_epi32(_mm256_castsi256_si128(sums), _mm256_extracti128_si256::<1>(sums));
-        #[expect(unsafe_code, reason = "an unaligned store of four sums")]
+        #[expect(unsafe_code, clippy::cast_ptr_alignment, reason = "an unaligned store of four sums")]
         // SAFETY: `four` holds four 32-bit numbers.
         unsafe {
             _mm_storeu_si128(four.as_mut_ptr().cast::<__m128i>(), total);

@@ -36,7 +36,7 @@ pub fn best_model<E: Estimate>(estimator: &E, pairs: &[Pair], tolerance: f64, se
         drawn += 1;
         let sample = draw_sample(&mut random, pairs, E::SAMPLE);
         let Some(model) = estimator.estimate(&sample) else { continue };
-        if !beats(&best, cost(estimator, &model, pairs, tolerance)) {
+        if !beats(best.as_ref(), cost(estimator, &model, pairs, tolerance)) {
             continue;
         }
         let (refined, refined_cost) = refine(estimator, model, pairs, tolerance);
@@ -49,8 +49,8 @@ pub fn best_model<E: Estimate>(estimator: &E, pairs: &[Pair], tolerance: f64, se
     Some(Consensus { model, inliers: inliers(estimator, &model, pairs, tolerance) })
 }
 
-fn beats(best: &Option<(f64, Matrix3<f64>)>, cost: f64) -> bool {
-    best.as_ref().is_none_or(|(lowest, _)| cost < *lowest)
+fn beats(best: Option<&(f64, Matrix3<f64>)>, cost: f64) -> bool {
+    best.is_none_or(|(lowest, _)| cost < *lowest)
 }
 
 fn draw_sample(random: &mut Pcg64Mcg, pairs: &[Pair], count: usize) -> Vec<Pair> {
