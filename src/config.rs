@@ -134,7 +134,10 @@ pub fn with_file(mut command: clap::Command, path: &Path) -> Result<clap::Comman
             toml::Value::Boolean(flag) => flag.to_string(),
             toml::Value::Integer(number) => number.to_string(),
             other => {
-                return Err(syntax(format!("{key} must be text, a number, or true or false, not {}", other.type_str())));
+                return Err(syntax(format!(
+                    "{key} must be text, a number, or true or false, not {}",
+                    other.type_str()
+                )));
             }
         };
         command = command.mut_arg(key, |argument| argument.default_value(value));

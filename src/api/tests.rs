@@ -205,7 +205,7 @@ async fn wrong_requests_are_told_what_would_be_right() {
             "/stac/search?bbox=1,2,3",
             "/stac/search?datetime=yesterday",
             "/stac/search?token=x",
-            "/stac/collections/drone-raw/items?ids=1",
+            "/stac/collections/drone-raw/items?id=1",
             "/stac/collections/nobody",
             "/stac/collections/drone-raw/items/%00",
             "/nowhere",

@@ -139,6 +139,14 @@ fn mean_colour(photo: &Rgb8, xy: [f64; 2]) -> [f32; 3] {
 mod tests {
     use super::*;
 
+    /// A number in [0, 1) that knows nothing of its neighbours (Steele, Lea and Flood 2014, `SplitMix`).
+    fn scattered(index: u64) -> f64 {
+        let mut z = (index + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
+    }
+
     /// Blobs of many sizes on grey, seen through a turn and a zoom about the middle.
     fn picture(turn: f64, zoom: f64) -> Rgb8 {
         let mut photo = Rgb8::new(320, 240);
@@ -148,7 +156,7 @@ mod tests {
             let (u, v) = ((cos * x + sin * y) / zoom, (cos * y - sin * x) / zoom);
             let mut value = 120.0;
             for blob in 0..500 {
-                let at = |salt: u32| f64::from((blob * 7919 + salt * 104_729) % 1000) / 1000.0;
+                let at = |salt: u64| scattered(blob * 4 + salt);
                 let (dx, dy, size) = (u - 300.0 * (at(1) - 0.5), v - 260.0 * (at(2) - 0.5), 1.5 + 3.0 * at(3));
                 value +=
                     (if blob % 2 == 0 { 70.0 } else { -70.0 }) * (-(dx * dx + dy * dy) / (2.0 * size * size)).exp();
