@@ -30,7 +30,7 @@ pub struct Settings {
     #[arg(long, env = "POLDER_DATA", value_name = "DIR", global = true)]
     pub data: Option<PathBuf>,
 
-    /// PostgreSQL database with `PostGIS`, as postgres://user@host/name (a password belongs in ~/.pgpass or `PGPASSWORD`)
+    /// PostgreSQL database with `PostGIS`, as `postgres://user@host/name` (a password belongs in ~/.pgpass or `PGPASSWORD`)
     #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true, global = true)]
     pub database_url: Option<String>,
 

@@ -113,7 +113,7 @@ pub(super) async fn with_api<F: Future<Output = ()>>(settings: Settings, test: i
         for item in items {
             database.upsert_item(&StoredItem::of(&item, &buckets).unwrap()).await.unwrap();
         }
-        let cog = Bytes::from_iter((0..1234).map(|i| (i % 251) as u8));
+        let cog = (0..1234).map(|i| (i % 251) as u8).collect::<Bytes>();
         let objects = MemoryObjects([(orthophoto().cog.key, cog)].into());
         let router = router(AppState::new(database.clone(), objects, settings));
         test(Client { database, router }).await;

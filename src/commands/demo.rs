@@ -74,14 +74,14 @@ pub(super) struct Args {
 
 static STOPPED: AtomicBool = AtomicBool::new(false);
 
-pub(super) fn run(args: Args, session: &Session) -> anyhow::Result<Outcome> {
+pub(super) fn run(args: &Args, session: &Session) -> anyhow::Result<Outcome> {
     let start = Instant::now();
     let data = session.settings.data_folder();
     let mut demo = Demo { session, data: data.clone(), timings: Vec::new(), server: None };
-    demo.start_server(&args)?;
+    demo.start_server(args)?;
     let shown = match &args.photos {
-        Some(photos) => demo.own_photos(photos, &args).map(|()| true),
-        None => demo.synthetic(&args),
+        Some(photos) => demo.own_photos(photos, args).map(|()| true),
+        None => demo.synthetic(args),
     };
     if shown.is_ok() {
         demo.show_timings(start.elapsed());

@@ -60,10 +60,10 @@ fn share(text: &str) -> Result<f64, String> {
     if (0.0..=1.0).contains(&number) { Ok(number) } else { Err("must be between 0 and 1".to_owned()) }
 }
 
-pub(super) fn run(args: Args, session: &Session) -> anyhow::Result<Outcome> {
+pub(super) fn run(args: &Args, session: &Session) -> anyhow::Result<Outcome> {
     match (&args.raster, &args.out, &args.item) {
         (Some(raster), Some(out), None) => detect_on_file(raster, out, &args.options, session)?,
-        (None, None, Some(item)) => wait_for(detect_on_item(item.clone(), &args, session))?,
+        (None, None, Some(item)) => wait_for(detect_on_item(item.clone(), args, session))?,
         _ => bail!("say where to look: a raster with --out FILE, or --item ID"),
     }
     Ok(Outcome::Done)

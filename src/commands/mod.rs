@@ -154,15 +154,15 @@ fn dispatch(command: Command, session: &Session) -> anyhow::Result<Outcome> {
         #[cfg(feature = "gdal")]
         Command::Upload(args) => wait_for(upload::run(args, session)),
         #[cfg(feature = "gdal")]
-        Command::Stitch(args) => stitch::run(args, session),
+        Command::Stitch(args) => stitch::run(&args, session),
         #[cfg(feature = "gdal")]
-        Command::Detect(args) => detect::run(args, session),
+        Command::Detect(args) => detect::run(&args, session),
         #[cfg(feature = "gdal")]
         Command::Run(args) => wait_for(run::run(args, session)),
         #[cfg(feature = "gdal")]
         Command::Model(args) => model::run(args, session),
         #[cfg(feature = "gdal")]
-        Command::Demo(args) => demo::run(args, session),
+        Command::Demo(args) => demo::run(&args, session),
     }
 }
 

@@ -1,6 +1,6 @@
 //! `polder stitch`: photos become an orthophoto, from the catalog or from a folder.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
@@ -63,7 +63,7 @@ pub(super) struct Args {
 /// What the orthophoto should be like.
 #[derive(clap::Args, Clone, Debug)]
 pub(super) struct StitchArgs {
-    /// Ground control points in ODM's gcp_list.txt format
+    /// Ground control points in ODM's `gcp_list.txt` format
     #[arg(long, value_name = "FILE")]
     pub(super) gcp: Option<PathBuf>,
 
@@ -81,9 +81,9 @@ fn positive(text: &str) -> Result<f64, String> {
     if number > 0.0 && number.is_finite() { Ok(number) } else { Err("must be more than 0".to_owned()) }
 }
 
-pub(super) fn run(args: Args, session: &Session) -> anyhow::Result<Outcome> {
+pub(super) fn run(args: &Args, session: &Session) -> anyhow::Result<Outcome> {
     let rejected = match (&args.folder, &args.out, &args.project, &args.flight) {
-        (Some(folder), Some(out), ..) => stitch_files(folder.clone(), out.clone(), &args, session)?,
+        (Some(folder), Some(out), ..) => stitch_files(folder, out, args, session)?,
         (None, None, Some(project), Some(flight)) => {
             let request = request(project.clone(), flight.clone(), &args.options);
             wait_for(stitch_flight(request, &args.step, session))?
@@ -111,9 +111,9 @@ async fn stitch_flight(request: StitchRequest, step: &StepArgs, session: &Sessio
     Ok(summary.report["photos"]["rejected"].as_array().map_or(0, Vec::len))
 }
 
-fn stitch_files(folder: PathBuf, out: PathBuf, args: &Args, session: &Session) -> anyhow::Result<usize> {
+fn stitch_files(folder: &Path, out: &Path, args: &Args, session: &Session) -> anyhow::Result<usize> {
     let (mut photos, mut not_photos) = (Vec::new(), Vec::new());
-    for (path, name) in pipeline::find_photos(&folder)? {
+    for (path, name) in pipeline::find_photos(folder)? {
         match raster::read_metadata(&path) {
             Ok(metadata) => photos.push(PhotoInput { name, path, metadata }),
             Err(error) => not_photos.push((name, error)),
@@ -123,11 +123,11 @@ fn stitch_files(folder: PathBuf, out: PathBuf, args: &Args, session: &Session) -
         tracing::info!("{name} is left out: {error}");
     }
     if photos.is_empty() {
-        return Err(pipeline::Error::NoPhotos(folder).into());
+        return Err(pipeline::Error::NoPhotos(folder.to_owned()).into());
     }
     let StitchArgs { gcp, crs, gsd } = args.options.clone();
     let gcps = gcp.as_deref().map(photogrammetry::read_gcp_list).transpose()?.unwrap_or_default();
-    let options = photogrammetry::Options { out: out.clone(), dsm: args.dsm.clone(), crs, gsd_m: gsd, gcps };
+    let options = photogrammetry::Options { out: out.to_owned(), dsm: args.dsm.clone(), crs, gsd_m: gsd, gcps };
     let stages = Stages::new(session.output);
     let observer = |p: photogrammetry::Progress| stages.show(&Progress::share(p.stage, p.done));
     let report = photogrammetry::stitch(&photos, &options, &observer)?;

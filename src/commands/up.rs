@@ -36,7 +36,7 @@ const EMBEDDED_REGION: &str = "us-east-1";
 /// Run everything on this machine: database, buckets, API and start page.
 ///
 /// Needs PostgreSQL's and PostGIS' programs, but no server that runs already. Stops cleanly on Ctrl-C or SIGTERM.
-/// With --json it prints {"event":"ready","url":…,"s3_endpoint":…,"database_url":…} once it can be used.
+/// With --json it prints `{"event":"ready","url":…,"s3_endpoint":…,"database_url":…}` once it can be used.
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
     /// Address of the API and the start page
@@ -249,13 +249,12 @@ async fn start_database(data: &Path, configured: Option<&str>) -> anyhow::Result
 /// The first admin token is made once; its hash is in the database, itself only in this file.
 async fn make_admin_token(database: &Database, data: &Path) -> anyhow::Result<()> {
     let path = data.join("admin.token");
-    let token = match fs::read_to_string(&path) {
-        Ok(token) => token.trim().to_owned(),
-        Err(_) => {
+    let token = if let Ok(token) = fs::read_to_string(&path) {
+        token.trim().to_owned()
+    } else {
             let token = format!("polder_{}", random_hex());
             write_private(&path, format!("{token}\n").as_bytes())?;
-            token
-        }
+        token
     };
     database.ensure_token("first admin", Role::Admin, &token).await.context("cannot keep the admin token")
 }

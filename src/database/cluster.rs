@@ -24,7 +24,7 @@ const SERVER_USER: &str = "postgres";
 const LONGEST_SOCKET_FOLDER: usize = 107 - 24;
 
 /// How long a start may take; recovery after a crash replays at most `max_wal_size`.
-const START_TIMEOUT: Duration = Duration::from_secs(120);
+const START_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// Why the private cluster could not be used.
 #[derive(Debug, thiserror::Error)]

@@ -77,6 +77,9 @@ pub(super) struct Refused {
 ///
 /// # Errors
 /// [`Error::NoSource`], [`Error::NoPhotos`] when there is not a single file, [`Error::Read`].
+///
+/// # Panics
+/// Never: what is found lies below the source.
 pub fn find_photos(source: &Path) -> Result<Vec<(PathBuf, String)>> {
     if source.is_file() {
         let name = source.file_name().unwrap_or_default().to_string_lossy().into_owned();

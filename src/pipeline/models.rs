@@ -43,7 +43,8 @@ impl ModelChoice {
         if path.is_file() {
             return Ok(Self::File(path));
         }
-        let looks_like_a_path = text.contains('/') || text.ends_with(".torchscript") || text.ends_with(".pt");
+        let has_ending = |ending| path.extension().is_some_and(|found| found.eq_ignore_ascii_case(ending));
+        let looks_like_a_path = text.contains('/') || has_ending("torchscript") || has_ending("pt");
         if looks_like_a_path {
             return Err(Error::NoSource(path));
         }

@@ -66,6 +66,9 @@ impl GeoTransform {
     }
 
     /// Returns the box of a raster of `width × height` pixels, in ground units.
+    ///
+    /// # Panics
+    /// Never: an outline has points.
     pub fn bounds(&self, size: [usize; 2]) -> Bbox {
         Bbox::of(self.outline(size)).expect("an outline has five points")
     }

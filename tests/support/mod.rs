@@ -25,7 +25,7 @@ pub struct Polder {
     data: PathBuf,
     server: Option<Child>,
     /// Removed at the end; `None` when the folder outlives this server.
-    _folder: Option<TempDir>,
+    folder: Option<TempDir>,
 }
 
 impl Polder {
@@ -34,7 +34,7 @@ impl Polder {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");
         let mut polder = Self::up_on(&data);
-        polder._folder = Some(folder);
+        polder.folder = Some(folder);
         polder
     }
 
@@ -57,7 +57,7 @@ impl Polder {
             database_url: text("database_url"),
             data: data.to_owned(),
             server: Some(server),
-            _folder: None,
+            folder: None,
         }
     }
 

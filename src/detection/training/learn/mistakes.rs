@@ -86,7 +86,7 @@ mod tests {
             }
         });
         let empty = Scene { picture: Rgb8::new(32, 32), objects: vec![] };
-        let mistakes = find(&network, &[empty.clone()], 1);
+        let mistakes = find(&network, std::slice::from_ref(&empty), 1);
         assert!(!mistakes.is_empty() && mistakes.iter().all(|mistake| mistake.scene == 0));
         // Every seen box is declared an object.
         let ring = |b: PixelBox| vec![[b.left, b.top], [b.right, b.bottom]];
