@@ -197,13 +197,10 @@ fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
 
 fn card(args: &Args, scenes: &[Scene], weights: &[u8], judged: &[Evaluation], seconds: u64) -> String {
     let objects: usize = scenes.iter().map(|scene| scene.objects.len()).sum();
-    let rows: String = CLASSES
-        .iter()
-        .zip(judged)
-        .map(|(class, e)| {
-            format!("| {class} | {} | {:.3} | {:.3} | {:.3} |\n", e.objects, e.ap50, e.recall, e.precision)
-        })
-        .collect();
+    let row = |(class, e): (&&str, &Evaluation)| {
+        format!("| {class} | {} | {:.3} | {:.3} | {:.3} |", e.objects, e.ap50, e.recall, e.precision)
+    };
+    let rows = CLASSES.iter().zip(judged).map(row).collect::<Vec<_>>().join("\n");
     let map50 = judged.iter().map(|e| e.ap50).sum::<f64>() / judged.len() as f64;
     let (first, last) = (args.seed, args.seed + args.landscapes - 1);
     let (held, held_last) = (args.seed + 500_000, args.seed + 500_000 + args.held_out - 1);

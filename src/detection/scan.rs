@@ -341,7 +341,6 @@ mod tests {
 
     #[test]
     fn chips_without_data_are_counted_but_not_searched() {
-        let (_folder, raster) = raster(&[], 90);
         struct Counting(WhiteSquares, AtomicUsize);
         impl Detector for Counting {
             fn spec(&self) -> &ModelSpec {
@@ -352,6 +351,7 @@ mod tests {
                 self.0.detect(chips, confidence)
             }
         }
+        let (_folder, raster) = raster(&[], 90);
         let detector = Counting(WhiteSquares::new(100, None), AtomicUsize::new(0));
         let last = Mutex::new((0, 0));
         let note = |p: Progress| {
