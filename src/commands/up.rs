@@ -252,8 +252,8 @@ async fn make_admin_token(database: &Database, data: &Path) -> anyhow::Result<()
     let token = if let Ok(token) = fs::read_to_string(&path) {
         token.trim().to_owned()
     } else {
-            let token = format!("polder_{}", random_hex());
-            write_private(&path, format!("{token}\n").as_bytes())?;
+        let token = format!("polder_{}", random_hex());
+        write_private(&path, format!("{token}\n").as_bytes())?;
         token
     };
     database.ensure_token("first admin", Role::Admin, &token).await.context("cannot keep the admin token")
