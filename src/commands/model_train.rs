@@ -239,7 +239,7 @@ mod tests {
     fn the_own_model_finds_what_is_planted_on_a_landscape_that_it_has_not_seen() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("ortho.tif");
-        let truth = write_raster(4711, 1200, &path).unwrap();
+        let truth = write_raster(4711, 1700, &path).unwrap();
         assert!(truth.len() >= 8, "the landscape has {} objects", truth.len());
         let own = detection::own_model();
         let detector = detection::load(own.bytes, own.name).unwrap();
