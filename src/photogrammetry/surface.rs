@@ -29,7 +29,7 @@ const NEIGHBOURS: usize = 12;
 /// A tie point may always differ this much from its neighbours, as a share of the flying height: grass, kerbs.
 const TOLERANCE_SHARE: f64 = 0.01;
 /// A triangle on the border with a longer edge than this many mean distances bridges a bay; it is no ground.
-const LONGEST_BORDER_EDGE: f64 = 6.0;
+const LONGEST_BORDER_EDGE: f64 = 4.0;
 /// Grid points of a surface at most; a larger area gets a coarser grid.
 const MOST_CELLS: f64 = 16e6;
 
