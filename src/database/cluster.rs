@@ -54,6 +54,7 @@ type Result<T> = std::result::Result<T, ClusterError>;
 /// A running private cluster. Dropping it stops the server.
 pub struct Cluster {
     data: PathBuf,
+    log: PathBuf,
     socket: PathBuf,
     server: Option<Child>,
     tools: Tools,
@@ -71,12 +72,30 @@ impl Cluster {
         if !data.join("PG_VERSION").exists() {
             initialise(&tools, folder, &data)?;
         }
-        let mut cluster = Self { socket: socket_folder(&tools, folder)?, data, server: None, tools };
-        cluster.stop_orphan()?;
         let log = folder.join("postgres.log");
-        cluster.server = Some(cluster.spawn(&log)?);
-        cluster.wait_until_ready(&log)?;
+        let mut cluster = Self { socket: socket_folder(&tools, folder)?, data, log, server: None, tools };
+        cluster.stop_orphan()?;
+        cluster.start_server()?;
         Ok(cluster)
+    }
+
+    /// Starts the server again if it ended by itself; tells whether it had. Clients reconnect to the same URL.
+    ///
+    /// # Errors
+    /// [`ClusterError::NotStarted`] and [`ClusterError::Spawn`]; it can be tried again.
+    pub fn revive(&mut self) -> Result<bool> {
+        let runs = self.server.as_mut().is_some_and(|server| matches!(server.try_wait(), Ok(None)));
+        if runs {
+            return Ok(false);
+        }
+        self.server = None;
+        self.start_server()?;
+        Ok(true)
+    }
+
+    fn start_server(&mut self) -> Result<()> {
+        self.server = Some(self.spawn()?);
+        self.wait_until_ready()
     }
 
     /// Returns the URL of a database in this cluster, through its socket, without any secret.
@@ -93,9 +112,9 @@ impl Cluster {
         let _ = server.wait();
     }
 
-    fn spawn(&self, log: &Path) -> Result<Child> {
-        let folder = |source| ClusterError::Folder { path: log.to_owned(), source };
-        let log = fs::OpenOptions::new().create(true).append(true).open(log).map_err(folder)?;
+    fn spawn(&self) -> Result<Child> {
+        let folder = |source| ClusterError::Folder { path: self.log.clone(), source };
+        let log = fs::OpenOptions::new().create(true).append(true).open(&self.log).map_err(folder)?;
         let stderr = log.try_clone().map_err(folder)?;
         self.tools
             .command("postgres")
@@ -116,16 +135,19 @@ impl Cluster {
             .map_err(|source| ClusterError::Spawn { program: "postgres".to_owned(), source })
     }
 
-    fn wait_until_ready(&mut self, log: &Path) -> Result<()> {
+    fn wait_until_ready(&mut self) -> Result<()> {
         let start = Instant::now();
         loop {
             let exited = self.server.as_mut().is_some_and(|server| !matches!(server.try_wait(), Ok(None)));
             if exited || start.elapsed() > START_TIMEOUT {
-                return Err(ClusterError::NotStarted { log: log.to_owned(), tail: tail(log) });
+                return Err(ClusterError::NotStarted { log: self.log.clone(), tail: tail(&self.log) });
             }
-            // The eighth line of postmaster.pid is "ready" once connections are taken.
+            // The eighth line of postmaster.pid is "ready" once connections are taken. A killed server leaves its own
+            // file behind, which is why the first line, its process, is read too.
             let pid_file = fs::read_to_string(self.data.join("postmaster.pid")).unwrap_or_default();
-            if pid_file.lines().nth(7).is_some_and(|status| status.trim() == "ready") {
+            let mut lines = pid_file.lines().map(str::trim);
+            let is_own = self.server.as_ref().is_some_and(|s| lines.next() == Some(s.id().to_string().as_str()));
+            if is_own && lines.nth(6) == Some("ready") {
                 return Ok(());
             }
             thread::sleep(Duration::from_millis(30));
@@ -315,7 +337,8 @@ mod tests {
     #[test]
     fn the_url_names_the_socket_and_no_password() {
         let tools = Tools { bin: PathBuf::new(), server_user: None };
-        let cluster = Cluster { data: PathBuf::new(), socket: "/my data/run".into(), server: None, tools };
+        let cluster =
+            Cluster { data: PathBuf::new(), log: PathBuf::new(), socket: "/my data/run".into(), server: None, tools };
         assert_eq!(cluster.url("polder"), "postgres:///polder?host=/my%20data/run&user=polder");
     }
 
