@@ -3,14 +3,19 @@
 
 mod support;
 
-use std::{fs, net::TcpListener, path::Path};
+use std::{fs, net::TcpListener, path::Path, process::Command};
 
-use support::{Polder, polder, said, small_flight};
+use support::{Polder, polder, said, small_flight, succeeds};
 
 const PLACE: [&str; 4] = ["--project", "dijk-a", "--flight", "flight-2025"];
 
 /// Runs a command that must fail with this exit code, and returns what it said.
-fn fails(mut command: std::process::Command, code: i32) -> String {
+fn fails(mut command: Command, code: i32) -> String {
+    ends(&mut command, code)
+}
+
+/// Runs a command that must end with this exit code, and returns what it said.
+fn ends(command: &mut Command, code: i32) -> String {
     let output = command.output().unwrap();
     let text = said(&output);
     assert_eq!(output.status.code(), Some(code), "{text}");
@@ -71,6 +76,96 @@ fn photos_without_position_need_control_points() {
     command.arg(folder.path()).arg("--out").arg(folder.path().join("ortho.tif"));
     let text = fails(command, 1);
     assert!(text.contains("GPS") && text.contains("--gcp"), "both remedies are named: {text}");
+}
+
+#[test]
+fn photos_without_position_stand_on_control_points() {
+    let folder = tempfile::tempdir().unwrap();
+    let flight = ["--photos", "8", "--width", "800", "--height", "600", "--gsd", "0.06", "--seed", "3", "--gps", "rtk"];
+    ends(polder(["simulate", "--out"]).arg(folder.path()).args(flight), 0);
+    let images = folder.path().join("images");
+    succeeds(Command::new("exiftool").args(["-overwrite_original", "-gps:all=", "-xmp:all="]).arg(&images));
+    let report = folder.path().join("report.json");
+    let mut command = polder(["stitch"]);
+    command.arg(images).arg("--out").arg(folder.path().join("ortho.tif")).arg("--report").arg(&report);
+    ends(command.arg("--gcp").arg(folder.path().join("gcp_list.txt")), 0);
+    let report: serde_json::Value = serde_json::from_slice(&fs::read(report).unwrap()).unwrap();
+    assert_eq!(report["photos"]["used"], 8, "{report}");
+    let points = report["control_points"].as_array().unwrap();
+    assert!(points.len() >= 5, "{report}");
+    for (point, axis) in points.iter().flat_map(|point| ["east_m", "north_m", "up_m"].map(|axis| (point, axis))) {
+        assert!(point[axis].as_f64().unwrap().abs() < 0.06, "{point}");
+    }
+}
+
+/// Moves photos to the north, in EXIF and in DJI's XMP, each this many degrees farther than the one before.
+fn move_north(folder: &Path, names: &[String], step_deg: f64) {
+    for (index, name) in names.iter().enumerate() {
+        let photo = folder.join(name);
+        let read = succeeds(Command::new("exiftool").args(["-s3", "-n", "-GPSLatitude"]).arg(&photo));
+        let latitude = read.trim().parse::<f64>().unwrap() + step_deg * (index + 1) as f64;
+        let tags = ["GPSLatitude", "XMP-drone-dji:GpsLatitude"].map(|tag| format!("-{tag}={latitude}"));
+        succeeds(Command::new("exiftool").args(["-overwrite_original", "-n", "-m"]).args(tags).arg(&photo));
+    }
+}
+
+#[test]
+fn of_two_places_the_larger_one_is_stitched_and_the_other_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let names = photo_names();
+    copy_photos(&names.iter().map(String::as_str).collect::<Vec<_>>(), folder.path());
+    // Each of the last three by itself, so that they stay together: a fifth of a degree is 22 km.
+    for name in &names[5..] {
+        move_north(folder.path(), std::slice::from_ref(name), 0.2);
+    }
+    let report = folder.path().join("report.json");
+    let mut command = polder(["stitch"]);
+    command.arg(folder.path()).arg("--out").arg(folder.path().join("ortho.tif")).arg("--report").arg(&report);
+    let text = ends(&mut command, 0);
+    let report: serde_json::Value = serde_json::from_slice(&fs::read(report).unwrap()).unwrap();
+    assert_eq!((&report["photos"]["used"], &report["photos"]["total"]), (&5.into(), &8.into()), "{report}");
+    for rejected in report["photos"]["rejected"].as_array().unwrap() {
+        assert!(rejected["reason"].as_str().unwrap().contains("km away"), "{rejected}");
+    }
+    assert!(text.contains("km away"), "the command says so too: {text}");
+}
+
+#[test]
+fn photos_that_do_not_overlap_are_told_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let names = photo_names();
+    copy_photos(&names.iter().map(String::as_str).collect::<Vec<_>>(), folder.path());
+    move_north(folder.path(), &names, 0.01);
+    let mut command = polder(["stitch"]);
+    command.arg(folder.path()).arg("--out").arg(folder.path().join("ortho.tif"));
+    let text = fails(command, 1);
+    assert!(text.contains("overlap"), "{text}");
+    assert!(!folder.path().join("ortho.tif").exists());
+}
+
+/// A detector that gives `[1, 300, 6]`, as exporters with built-in NMS do.
+#[test]
+fn a_model_of_another_layout_is_refused_with_its_shape() {
+    use tch::{CModule, Device, Kind, Tensor};
+    let folder = tempfile::tempdir().unwrap();
+    let model = folder.path().join("model.torchscript");
+    let archive = {
+        let _guard = tch::no_grad_guard();
+        let example = Tensor::zeros([1, 3, 64, 64], (Kind::Float, Device::Cpu));
+        let mut run = |inputs: &[Tensor]| {
+            vec![inputs[0].mean(Kind::Float) * Tensor::zeros([1, 300, 6], (Kind::Float, Device::Cpu))]
+        };
+        CModule::create_by_tracing("M", "forward", &[example], &mut run).unwrap().save(&model).unwrap();
+        let config = serde_json::json!({"names": {"0": "trap", "1": "hole"}, "imgsz": [64, 64], "task": "detect"});
+        polder::detection::add_config(fs::read(&model).unwrap(), &config, "model").unwrap()
+    };
+    fs::write(&model, archive).unwrap();
+    let mut command = polder(["detect"]);
+    command.arg(small_flight().join("truth/ortho.tif")).arg("--model").arg(&model);
+    command.arg("--out").arg(folder.path().join("found.geojson"));
+    let text = fails(command, 1);
+    assert!(text.contains("[1, 300, 6]") && text.contains("[1, 6, N]"), "it is shown what is wanted: {text}");
+    assert!(!folder.path().join("found.geojson").exists());
 }
 
 #[test]

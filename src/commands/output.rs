@@ -41,8 +41,14 @@ impl Output {
 
     /// Prints the chain of an error on stderr; with JSON also as an object on stdout.
     pub(super) fn failed(self, error: &anyhow::Error) {
-        eprintln!("error: {error:#}");
-        self.event("failed", json!({ "message": format!("{error:#}") }));
+        let message = sentence(error);
+        eprintln!("error: {message}");
+        let mut fields = json!({ "message": message });
+        if let Some(hint) = hint(error) {
+            eprintln!("hint: {hint}");
+            fields["hint"] = json!(hint);
+        }
+        self.event("failed", fields);
     }
 
     /// Starts a progress bar on stderr, which shows only on a terminal.
@@ -58,7 +64,45 @@ impl Output {
     }
 }
 
+/// The chain of an error in one line; a cause that the sentence before it tells already is not told twice.
+fn sentence(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |mut text, cause| {
+        if text.is_empty() {
+            return cause;
+        }
+        if !text.contains(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
+        text
+    })
+}
+
+#[cfg(feature = "gdal")]
+fn hint(error: &anyhow::Error) -> Option<&'static str> {
+    error.downcast_ref::<crate::pipeline::Error>().and_then(crate::pipeline::Error::advice)
+}
+
+/// Commands without rasters say in their errors what to do.
+#[cfg(not(feature = "gdal"))]
+fn hint(_error: &anyhow::Error) -> Option<&'static str> {
+    None
+}
+
 /// A closed pipe (`polder … | head`) is not an error of the command.
 fn print_line(line: &str) {
     let _ = writeln!(std::io::stdout().lock(), "{line}");
+}
+
+#[cfg(all(test, feature = "gdal"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let cause = std::io::Error::other("the disk is on fire");
+        let error = crate::raster::Error::Write { path: "ortho.tif".into(), source: cause };
+        let error = anyhow::Error::from(error).context("cannot stitch");
+        assert_eq!(sentence(&error), "cannot stitch: cannot write ortho.tif: the disk is on fire");
+    }
 }

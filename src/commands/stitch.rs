@@ -130,7 +130,7 @@ fn stitch_files(folder: &Path, out: &Path, args: &Args, session: &Session) -> an
     let options = photogrammetry::Options { out: out.to_owned(), dsm: args.dsm.clone(), crs, gsd_m: gsd, gcps };
     let stages = Stages::new(session.output);
     let observer = |p: photogrammetry::Progress| stages.show(&Progress::share(p.stage, p.done));
-    let report = photogrammetry::stitch(&photos, &options, &observer)?;
+    let report = photogrammetry::stitch(&photos, &options, &observer).map_err(pipeline::Error::from)?;
     drop(stages);
     let report = serde_json::to_value(&report)?;
     if let Some(path) = &args.report {

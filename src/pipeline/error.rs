@@ -43,3 +43,24 @@ pub enum Error {
     #[error(transparent)]
     Spatial(#[from] spatial::Error),
 }
+
+impl Error {
+    /// Says what to do next where the message itself does not.
+    pub fn advice(&self) -> Option<&'static str> {
+        let is_full = matches!(
+            self,
+            Self::Raster(raster::Error::Full { .. })
+                | Self::Photogrammetry(photogrammetry::Error::Raster(raster::Error::Full { .. }))
+                | Self::Storage(storage::Error::Full { .. })
+        ) || matches!(self, Self::Work { source, .. } if source.kind() == std::io::ErrorKind::StorageFull);
+        let is_away = matches!(self, Self::Storage(error) if error.is_temporary())
+            || matches!(self, Self::Database(error) if error.is_unavailable());
+        if is_full {
+            Some("make room and run the same command again: what was published stays, and the rest is done anew")
+        } else if is_away {
+            Some("once it answers again, run the same command again: it goes on from what was published")
+        } else {
+            None
+        }
+    }
+}

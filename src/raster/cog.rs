@@ -61,14 +61,14 @@ impl CogWriter {
         options: CogOptions,
     ) -> Result<Self> {
         let draft = Draft::create::<u8>(path, size, 3, transform, crs, options.block_size)?;
-        draft.prepare_mask().map_err(Error::gdal("create the mask of", &draft.path))?;
+        draft.prepare_mask().map_err(Error::gdal_write("create the mask of", &draft.path))?;
         Ok(Self { target: path.to_owned(), options, draft })
     }
 
     /// Writes a window: `rgb` is interleaved, `3 × width × height`; `mask` is 0 where there is no data, else 255.
     ///
     /// # Errors
-    /// [`Error::Gdal`] when the disk is full or the window lies outside the picture.
+    /// [`Error::Full`] when the disk is full, [`Error::Gdal`] when the window lies outside the picture.
     ///
     /// # Panics
     /// When the buffers do not have the window's size.
@@ -84,14 +84,14 @@ impl CogWriter {
             let first = dataset.rasterband(1)?;
             first.open_mask_band()?.write(at, size, &mut Buffer::new(size, mask.to_vec()))
         };
-        write().map_err(Error::gdal("write a window of", &self.target))
+        write().map_err(Error::gdal_write("write a window of", &self.target))
     }
 
     /// Writes the COG with its overviews and moves it to its place.
     ///
     /// # Errors
-    /// [`Error::Gdal`] or [`Error::Write`], for example when the disk is full; nothing is at the target then that
-    /// was not there before.
+    /// [`Error::Full`] when the disk is full, [`Error::Gdal`] or [`Error::Write`] when it cannot be written for another
+    /// reason; nothing is at the target then that was not there before.
     pub fn finish(self) -> Result<()> {
         let mut settings = vec!["OVERVIEW_RESAMPLING=AVERAGE".to_owned(), "BIGTIFF=IF_SAFER".to_owned()];
         settings.push(format!("BLOCKSIZE={}", self.options.block_size));
@@ -140,7 +140,7 @@ impl Draft {
             dataset.set_spatial_ref(&SpatialRef::from_epsg(crs.epsg())?)?;
             Ok(dataset)
         };
-        let dataset = create().map_err(Error::gdal("create", &path))?;
+        let dataset = create().map_err(Error::gdal_write("create", &path))?;
         Ok(Self { path, dataset: Some(dataset) })
     }
 
@@ -159,8 +159,7 @@ impl Draft {
 
     /// Copies the draft into a COG beside the target, syncs it and renames it.
     pub(super) fn finish(mut self, target: &Path, options: &CslStringList) -> Result<()> {
-        let fault = |operation| Error::gdal(operation, target);
-        let io = |source| Error::Write { path: target.to_owned(), source };
+        let fault = |operation| Error::gdal_write(operation, target);
         self.dataset.take().expect("finished once").close().map_err(fault("write the draft of"))?;
         let partial = sibling(target, "partial");
         let copy = || -> gdal::errors::Result<()> {
@@ -168,8 +167,8 @@ impl Draft {
             draft.create_copy(&DriverManager::get_driver_by_name("COG")?, &partial, options)?.close()
         };
         let copied = copy().map_err(fault("write")).and_then(|()| {
-            fs::File::open(&partial).and_then(|file| file.sync_all()).map_err(io)?;
-            fs::rename(&partial, target).map_err(io)
+            fs::File::open(&partial).and_then(|file| file.sync_all()).map_err(Error::write(target))?;
+            fs::rename(&partial, target).map_err(Error::write(target))
         });
         if copied.is_err() {
             let _ = fs::remove_file(&partial);

@@ -25,7 +25,7 @@ impl DemWriter {
         let draft = Draft::create::<f32>(path, size, 1, transform, crs, 512)?;
         let band = draft.dataset().rasterband(1);
         band.and_then(|mut band| band.set_no_data_value(Some(f64::from(DEM_NODATA))))
-            .map_err(Error::gdal("create", path))?;
+            .map_err(Error::gdal_write("create", path))?;
         Ok(Self { target: path.to_owned(), draft })
     }
 
@@ -37,7 +37,7 @@ impl DemWriter {
         let (offset, shape) = ((at[0] as isize, at[1] as isize), (size[0], size[1]));
         let write =
             || self.draft.dataset().rasterband(1)?.write(offset, shape, &mut Buffer::new(shape, heights_m.to_vec()));
-        write().map_err(Error::gdal("write a window of", &self.target))
+        write().map_err(Error::gdal_write("write a window of", &self.target))
     }
 
     /// Writes the COG with its overviews and moves it to its place.
