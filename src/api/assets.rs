@@ -32,37 +32,21 @@ pub(super) fn routes() -> Router<AppState> {
 
 type AssetPath = Path<(String, String, String)>;
 
-async fn head_asset(
-    State(state): State<AppState>,
-    Path(path): AssetPath,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let object = match find_asset(&state, &path).await? {
-        Found::Object(object) => object,
-        Found::Elsewhere(url) => return Ok(redirect(&url)),
+async fn head_asset(State(state): State<AppState>, path: AssetPath, headers: HeaderMap) -> Result<Response, Problem> {
+    let (object, etag) = match find_asset(&state, &path, &headers).await? {
+        Found::Object(object, etag) => (object, etag),
+        Found::Answered(response) => return Ok(response),
     };
-    let etag = etag(&object);
-    if is_known(&headers, &etag) {
-        return Ok(not_modified(&etag));
-    }
     let mut response = described(&object, &etag, Body::empty());
     response.headers_mut().insert(header::CONTENT_LENGTH, object.size_bytes.into());
     Ok(response)
 }
 
-async fn get_asset(
-    State(state): State<AppState>,
-    Path(path): AssetPath,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let object = match find_asset(&state, &path).await? {
-        Found::Object(object) => object,
-        Found::Elsewhere(url) => return Ok(redirect(&url)),
+async fn get_asset(State(state): State<AppState>, path: AssetPath, headers: HeaderMap) -> Result<Response, Problem> {
+    let (object, etag) = match find_asset(&state, &path, &headers).await? {
+        Found::Object(object, etag) => (object, etag),
+        Found::Answered(response) => return Ok(response),
     };
-    let etag = etag(&object);
-    if is_known(&headers, &etag) {
-        return Ok(not_modified(&etag));
-    }
     if state.settings.redirect_assets {
         return Ok(redirect(&state.objects.presign(&object, PRESIGNED_FOR).await?));
     }
@@ -83,27 +67,44 @@ async fn get_asset(
 }
 
 enum Found {
-    Object(ObjectRef),
-    /// An asset that is not polder's, at a URL.
-    Elsewhere(String),
+    /// The object to serve, and its ETag.
+    Object(ObjectRef, String),
+    /// The whole answer already: the asset is at a URL that is not polder's, or the client has it.
+    Answered(Response),
 }
 
-async fn find_asset(state: &AppState, (collection, id, key): &(String, String, String)) -> Result<Found, Problem> {
+async fn find_asset(state: &AppState, path: &AssetPath, headers: &HeaderMap) -> Result<Found, Problem> {
+    let object = match locate_asset(state, path).await? {
+        Ok(object) => object,
+        Err(url) => return Ok(Found::Answered(redirect(&url))),
+    };
+    let etag = etag(&object);
+    if is_known(headers, &etag) {
+        return Ok(Found::Answered(not_modified(&etag)));
+    }
+    Ok(Found::Object(object, etag))
+}
+
+/// The object that an item's asset names, or the URL of an asset that is somebody else's.
+async fn locate_asset(
+    state: &AppState,
+    Path((collection, id, key)): &AssetPath,
+) -> Result<Result<ObjectRef, String>, Problem> {
     let item = find_item(state, collection, id).await?;
     let missing = || Problem::not_found("asset", &format!("{collection}/{id}/{key}"));
     let stored = item.text.find_asset(key)?.ok_or_else(missing)?;
     let asset: stac::Asset = serde_json::from_value(stored).map_err(|_| missing())?;
     if asset.href.starts_with("https://") || asset.href.starts_with("http://") {
-        return Ok(Found::Elsewhere(asset.href));
+        return Ok(Err(asset.href));
     }
     let object = object_of(&asset).filter(|object| state.objects.is_own_bucket(&object.bucket)).ok_or_else(missing)?;
     if asset.additional_fields.contains_key("file:size") {
-        return Ok(Found::Object(object));
+        return Ok(Ok(object));
     }
     // Somebody else's item may not say how large the object is; the store knows.
     let content_type = object.content_type.clone();
     let found = state.objects.find(&object).await?.ok_or_else(missing)?;
-    Ok(Found::Object(ObjectRef { content_type, ..found }))
+    Ok(Ok(ObjectRef { content_type, ..found }))
 }
 
 fn described(object: &ObjectRef, etag: &str, body: Body) -> Response {

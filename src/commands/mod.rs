@@ -7,8 +7,10 @@
 mod flight;
 mod init;
 mod migrate;
+#[cfg_attr(not(feature = "gdal"), expect(dead_code, reason = "progress is of commands that touch rasters"))]
 mod output;
 mod serve;
+#[cfg_attr(not(feature = "gdal"), expect(dead_code, reason = "commands that touch rasters write to the catalog"))]
 mod target;
 mod up;
 
@@ -105,6 +107,7 @@ struct Session {
 enum Outcome {
     Done,
     /// Something was left out, and the user asked to be told by the exit code.
+    #[cfg_attr(not(feature = "gdal"), expect(dead_code, reason = "uploads have rejects"))]
     Rejects,
 }
 

@@ -34,7 +34,7 @@ pub use geojson::{finding_id, lonlat_ring, write_geojson};
 pub use georeference::ring;
 pub use nms::{Candidate, merge, suppress};
 pub use own_model::{OwnModel, own_model};
-pub use scan::{DetectOptions, Finding, Progress, detect_raster, ground_gsd_m};
+pub use scan::{DetectOptions, Finding, Progress, detect_raster};
 
 /// What the functions of this module return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -17,7 +17,7 @@ use std::{
 use super::{Candidate, Chip, Detector, Error, PixelBox, Result, chips, georeference, nms};
 use crate::{
     raster::{Raster, Window},
-    spatial::{Crs, LocalFrame, Projection},
+    spatial::ground_gsd_m,
 };
 
 /// A difference between the model's GSD and the raster's that is not worth resampling for; networks are
@@ -95,32 +95,11 @@ pub fn detect_raster(
     Ok(nms::merge(candidates, options.iou).into_iter().map(|candidate| finding(candidate.found)).collect())
 }
 
-/// Returns the length of a pixel on the ground in metres, in the middle of the raster.
-///
-/// Measured, not read: a pixel of Web Mercator is shorter than it says, one in degrees is no metres at all.
-///
-/// # Errors
-/// [`Error::Raster`] when the raster is not georeferenced.
-pub fn ground_gsd_m(raster: &Raster) -> Result<f64> {
-    let transform = raster.geo_transform()?;
-    let to_lonlat = Projection::new(raster.crs()?, Crs::WGS84)?;
-    let [x, y] = raster.size().map(|side| side as f64 / 2.0);
-    let lonlat = |pixel| -> Result<[f64; 3]> {
-        let [lon, lat] = to_lonlat.forward(transform.pixel_to_ground(pixel))?;
-        Ok([lon, lat, 0.0])
-    };
-    let frame = LocalFrame::at(lonlat([x, y])?);
-    // Ten pixels, because one alone drowns in the rounding of degrees.
-    let [east, north, _] = frame.to_enu(lonlat([x + 10.0, y])?);
-    let [east2, north2, _] = frame.to_enu(lonlat([x, y + 10.0])?);
-    Ok((east * north2 - east2 * north).abs().sqrt() / 10.0)
-}
-
 /// Returns how many raster pixels a chip covers, `[width, height]`.
 fn chip_extent(raster: &Raster, detector: &dyn Detector) -> Result<[usize; 2]> {
     let spec = detector.spec();
     let Some(gsd_m) = spec.gsd_m else { return Ok(spec.image_size) };
-    let ratio = gsd_m / ground_gsd_m(raster)?;
+    let ratio = gsd_m / ground_gsd_m(raster.crs()?, &raster.geo_transform()?, raster.size())?;
     if !ratio.is_finite() || (ratio - 1.0).abs() < SAME_GSD {
         return Ok(spec.image_size);
     }
@@ -211,7 +190,7 @@ mod tests {
     use crate::{
         detection::ModelSpec,
         raster::{CogOptions, CogWriter, Compression},
-        spatial::GeoTransform,
+        spatial::{Crs, GeoTransform},
     };
 
     /// Finds white squares: the box around each run of white pixels that touch.
@@ -327,7 +306,8 @@ mod tests {
     fn a_model_sees_the_raster_at_its_own_gsd() {
         let planted = [[100, 100, 140, 130], [300, 200, 320, 260]];
         let (_folder, raster) = raster(&planted, 600);
-        assert!((ground_gsd_m(&raster).unwrap() - 0.1).abs() < 1e-4);
+        let gsd_m = ground_gsd_m(raster.crs().unwrap(), &raster.geo_transform().unwrap(), raster.size()).unwrap();
+        assert!((gsd_m - 0.1).abs() < 1e-4);
         for gsd_m in [0.05, 0.2] {
             let found =
                 detect_raster(&raster, &WhiteSquares::new(128, Some(gsd_m)), &DetectOptions::default(), &|_| {})

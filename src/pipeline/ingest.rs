@@ -21,7 +21,7 @@ use super::{
 use crate::{
     catalog::{Attitude, Camera, Flight, Grid, Layer, Photo, PhotoName, Project, StoredItem, Taken},
     raster::PhotoMetadata,
-    spatial::{self, Crs, Projection},
+    spatial::{self, Crs, Projection, ground_gsd_m},
     storage::ObjectKey,
 };
 
@@ -189,7 +189,7 @@ fn describe(
         (None, None, stored_at) => Taken::Before(stored_at.unwrap_or_else(Utc::now)),
     };
     let (footprint, gsd_m) = match &photo.grid {
-        Some(grid) => (Some(outline(grid)?), Some(ground_gsd_m(grid)?)),
+        Some(grid) => (Some(outline(grid)?), Some(ground_gsd_m(grid.crs, &grid.transform, grid.size)?)),
         None => (footprint(m), gsd_m(m)),
     };
     Ok(Photo {
@@ -249,14 +249,4 @@ pub(super) fn outline(grid: &Grid) -> Result<Vec<[f64; 2]>> {
     let mut ring = grid.transform.outline(grid.size).to_vec();
     Projection::new(grid.crs, Crs::WGS84)?.forward_many(&mut ring)?;
     Ok(ring)
-}
-
-/// The size of a pixel in metres, also of a raster in degrees.
-fn ground_gsd_m(grid: &Grid) -> Result<f64> {
-    let to_lonlat = Projection::new(grid.crs, Crs::WGS84)?;
-    let middle = grid.size.map(|side| side as f64 / 2.0);
-    let place = |pixel| to_lonlat.forward(grid.transform.pixel_to_ground(pixel));
-    let (a, b) = (place(middle)?, place([middle[0] + 1.0, middle[1]])?);
-    let [east, north, _] = spatial::LocalFrame::at([a[0], a[1], 0.0]).to_enu([b[0], b[1], 0.0]);
-    Ok(east.hypot(north))
 }

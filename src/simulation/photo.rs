@@ -247,6 +247,8 @@ mod tests {
     use super::*;
     use crate::simulation::{canvas::Frame, landscape::Landscape};
 
+    const POSE: TruePose = TruePose { enu: [2.0, -3.0, 25.0], yaw_deg: 30.0, pitch_deg: -88.0, roll_deg: 1.0 };
+
     fn canvas(landscape: &Landscape) -> Canvas {
         let frame = Frame { origin: [-30.0, 30.0], axis: [1.0, 0.0], cell: 0.05, width: 1200, height: 1200 };
         Canvas::of(landscape, frame)
@@ -256,11 +258,9 @@ mod tests {
     #[test]
     fn rays_end_on_the_surface() {
         let landscape = Landscape::new(6, [40.0, 40.0]);
-        let canvas = canvas(&landscape);
-        let camera = Camera::of(6, 160, 120);
+        let (canvas, camera) = (canvas(&landscape), Camera::of(6, 160, 120));
         let studio = Studio::new(&canvas, &camera, 6);
-        let pose = TruePose { enu: [2.0, -3.0, 25.0], yaw_deg: 30.0, pitch_deg: -88.0, roll_deg: 1.0 };
-        let view = View::of(&pose, &canvas);
+        let view = View::of(&POSE, &canvas);
         for index in (0..160 * 120).step_by(97) {
             let slope = view.slope(studio.rays[index]);
             let height = studio.meet(&view, slope).unwrap();
@@ -274,17 +274,15 @@ mod tests {
     #[test]
     fn a_pixel_sees_what_is_projected_to_it() {
         let landscape = Landscape::new(6, [40.0, 40.0]);
-        let canvas = canvas(&landscape);
-        let camera = Camera::of(6, 160, 120);
+        let (canvas, camera) = (canvas(&landscape), Camera::of(6, 160, 120));
         let studio = Studio::new(&canvas, &camera, 6);
-        let pose = TruePose { enu: [2.0, -3.0, 25.0], yaw_deg: 30.0, pitch_deg: -88.0, roll_deg: 1.0 };
-        let view = View::of(&pose, &canvas);
+        let view = View::of(&POSE, &canvas);
         for (column, row) in [(3, 5), (80, 60), (150, 110)] {
             let slope = view.slope(studio.rays[row * 160 + column]);
             let height = studio.meet(&view, slope).unwrap();
             let [x, y] = view.at(slope, height);
             let place = [-30.0 + x * 0.05, 30.0 - y * 0.05, f64::from(height)];
-            let pixel = camera.project(pose.to_camera(place)).unwrap();
+            let pixel = camera.project(POSE.to_camera(place)).unwrap();
             assert!(
                 (pixel[0] - column as f64 - 0.5).abs() < 0.01 && (pixel[1] - row as f64 - 0.5).abs() < 0.01,
                 "{pixel:?}"

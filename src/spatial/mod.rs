@@ -20,6 +20,8 @@ pub use crs::Crs;
 pub use error::Error;
 pub use footprint::{Camera, Pose, footprint};
 pub use geotransform::GeoTransform;
+#[cfg(feature = "gdal")]
+pub use gsd::ground_gsd_m;
 pub use gsd::gsd_m;
 pub use local::LocalFrame;
 #[cfg(feature = "gdal")]

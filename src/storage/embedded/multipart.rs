@@ -20,6 +20,7 @@ use super::{
     Store,
     answer::internal,
     assembly::{Assembly, chosen_parts},
+    blobs::Written,
     conditions::Conditions,
     index::{Reader, Writer},
     listing::{encode, page_size},
@@ -85,13 +86,7 @@ impl Store {
         let etag_value = hex::encode(written.md5);
         let part =
             Part { etag: etag_value.clone(), segment: written.segment.clone(), modified_ms: now_ms(), checksums };
-        let add = move |index: &mut Writer<'_>| {
-            index.upload(&bucket, &key, &id)?;
-            index.put_part(&id, number, &part)?;
-            written.keep();
-            Ok(())
-        };
-        self.index.write(add).await?;
+        self.keep_part((bucket, key, id), number, part, written).await?;
         Ok(UploadPartOutput {
             e_tag: Some(etag(&etag_value)),
             checksum_crc32: sums.checksum_crc32,
@@ -101,6 +96,23 @@ impl Store {
             checksum_sha256: sums.checksum_sha256,
             ..Default::default()
         })
+    }
+
+    /// Writes the row of a part whose blob is on disk, unless its upload was aborted meanwhile.
+    async fn keep_part(
+        &self,
+        (bucket, key, id): (String, String, String),
+        number: u32,
+        part: Part,
+        written: Written,
+    ) -> S3Result<()> {
+        let add = move |index: &mut Writer<'_>| {
+            index.upload(&bucket, &key, &id)?;
+            index.put_part(&id, number, &part)?;
+            written.keep();
+            Ok(())
+        };
+        Ok(self.index.write(add).await?)
     }
 
     /// Makes a part out of a range of an object.
@@ -127,13 +139,7 @@ impl Store {
         let modified_ms = now_ms();
         let segment = written.segment.clone();
         let part = Part { etag: etag_value.clone(), segment, modified_ms, checksums: Checksums::default() };
-        let add = move |index: &mut Writer<'_>| {
-            index.upload(&bucket, &key, &id)?;
-            index.put_part(&id, number, &part)?;
-            written.keep();
-            Ok(())
-        };
-        self.index.write(add).await?;
+        self.keep_part((bucket, key, id), number, part, written).await?;
         let result = CopyPartResult {
             e_tag: Some(etag(&etag_value)),
             last_modified: Some(timestamp(modified_ms)),

@@ -31,6 +31,59 @@ struct Found {
     versioning: Versioning,
 }
 
+/// What of a version is to be sent.
+struct Chosen {
+    found: Found,
+    range: Range<u64>,
+    content_range: Option<String>,
+}
+
+/// Finds what GET and HEAD ask for; their inputs are two types with the same fields.
+macro_rules! chosen {
+    ($store:expr, $input:ident) => {{
+        let conditions = Conditions {
+            if_match: $input.if_match,
+            if_none_match: $input.if_none_match,
+            if_modified_since: $input.if_modified_since,
+            if_unmodified_since: $input.if_unmodified_since,
+        };
+        let found = $store.find($input.bucket, $input.key, $input.version_id).await?;
+        conditions.check_read(&found.version, &found.content)?;
+        let (range, content_range) = resolve_range(&found.content, $input.range, $input.part_number)?;
+        Chosen { found, range, content_range }
+    }};
+}
+
+/// Describes an object in the answer to GET or HEAD, so that both always say the same.
+macro_rules! described {
+    ($output:ident, $chosen:ident, $wants_checksum:expr, $part_number:expr) => {{
+        let Chosen { found: Found { version, content, versioning }, range, content_range } = $chosen;
+        let sums = if $wants_checksum { content.checksums.to_dto() } else { dto::Checksum::default() };
+        $output {
+            content_length: Some((range.end - range.start) as i64),
+            content_range,
+            accept_ranges: Some("bytes".to_owned()),
+            e_tag: Some(etag(&content.etag)),
+            last_modified: Some(timestamp(version.modified_ms)),
+            parts_count: $part_number.map(|_| content.segments.len() as i32),
+            version_id: shown_id(versioning, &version),
+            content_type: content.headers.content_type,
+            content_encoding: content.headers.content_encoding,
+            content_language: content.headers.content_language,
+            content_disposition: content.headers.content_disposition,
+            cache_control: content.headers.cache_control,
+            metadata: Some(content.headers.metadata.into_iter().collect()),
+            checksum_crc32: sums.checksum_crc32,
+            checksum_crc32c: sums.checksum_crc32c,
+            checksum_crc64nvme: sums.checksum_crc64nvme,
+            checksum_sha1: sums.checksum_sha1,
+            checksum_sha256: sums.checksum_sha256,
+            checksum_type: sums.checksum_type,
+            ..Default::default()
+        }
+    }};
+}
+
 impl Store {
     pub(super) async fn put(&self, request: S3Request<PutObjectInput>) -> S3Result<PutObjectOutput> {
         let S3Request { input, headers, trailing_headers, .. } = request;
@@ -90,84 +143,17 @@ impl Store {
     }
 
     pub(super) async fn get(&self, input: GetObjectInput) -> S3Result<GetObjectOutput> {
-        let GetObjectInput { bucket, key, version_id, .. } = input;
-        let found = self.find(bucket, key, version_id).await?;
-        let conditions = Conditions {
-            if_match: input.if_match,
-            if_none_match: input.if_none_match,
-            if_modified_since: input.if_modified_since,
-            if_unmodified_since: input.if_unmodified_since,
-        };
-        conditions.check_read(&found.version, &found.content)?;
-        let (range, content_range) = resolve_range(&found.content, input.range, input.part_number)?;
-        let length = range.end - range.start;
-        let body = self.blobs.read(&found.content.segments, range).await?;
-        let id = shown_id(found.versioning, &found.version);
-        let Found { version, content, .. } = found;
+        let chosen = chosen!(self, input);
+        let body = self.blobs.read(&chosen.found.content.segments, chosen.range.clone()).await?;
         // A checksum is of the whole: it is not sent with a part.
-        let wants_checksum = input.checksum_mode.is_some() && content_range.is_none();
-        let sums = if wants_checksum { content.checksums.to_dto() } else { dto::Checksum::default() };
-        Ok(GetObjectOutput {
-            body: Some(StreamingBlob::wrap(body)),
-            content_length: Some(length as i64),
-            content_range,
-            accept_ranges: Some("bytes".to_owned()),
-            e_tag: Some(etag(&content.etag)),
-            last_modified: Some(timestamp(version.modified_ms)),
-            parts_count: input.part_number.map(|_| content.segments.len() as i32),
-            version_id: id,
-            content_type: content.headers.content_type,
-            content_encoding: content.headers.content_encoding,
-            content_language: content.headers.content_language,
-            content_disposition: content.headers.content_disposition,
-            cache_control: content.headers.cache_control,
-            metadata: Some(content.headers.metadata.into_iter().collect()),
-            checksum_crc32: sums.checksum_crc32,
-            checksum_crc32c: sums.checksum_crc32c,
-            checksum_crc64nvme: sums.checksum_crc64nvme,
-            checksum_sha1: sums.checksum_sha1,
-            checksum_sha256: sums.checksum_sha256,
-            checksum_type: sums.checksum_type,
-            ..Default::default()
-        })
+        let wants_checksum = input.checksum_mode.is_some() && chosen.content_range.is_none();
+        let output = described!(GetObjectOutput, chosen, wants_checksum, input.part_number);
+        Ok(GetObjectOutput { body: Some(StreamingBlob::wrap(body)), ..output })
     }
 
     pub(super) async fn head(&self, input: HeadObjectInput) -> S3Result<HeadObjectOutput> {
-        let HeadObjectInput { bucket, key, version_id, .. } = input;
-        let found = self.find(bucket, key, version_id).await?;
-        let conditions = Conditions {
-            if_match: input.if_match,
-            if_none_match: input.if_none_match,
-            if_modified_since: input.if_modified_since,
-            if_unmodified_since: input.if_unmodified_since,
-        };
-        conditions.check_read(&found.version, &found.content)?;
-        let (range, content_range) = resolve_range(&found.content, input.range, input.part_number)?;
-        let id = shown_id(found.versioning, &found.version);
-        let Found { version, content, .. } = found;
-        let sums = if input.checksum_mode.is_some() { content.checksums.to_dto() } else { dto::Checksum::default() };
-        Ok(HeadObjectOutput {
-            content_length: Some((range.end - range.start) as i64),
-            content_range,
-            accept_ranges: Some("bytes".to_owned()),
-            e_tag: Some(etag(&content.etag)),
-            last_modified: Some(timestamp(version.modified_ms)),
-            parts_count: input.part_number.map(|_| content.segments.len() as i32),
-            version_id: id,
-            content_type: content.headers.content_type,
-            content_encoding: content.headers.content_encoding,
-            content_language: content.headers.content_language,
-            content_disposition: content.headers.content_disposition,
-            cache_control: content.headers.cache_control,
-            metadata: Some(content.headers.metadata.into_iter().collect()),
-            checksum_crc32: sums.checksum_crc32,
-            checksum_crc32c: sums.checksum_crc32c,
-            checksum_crc64nvme: sums.checksum_crc64nvme,
-            checksum_sha1: sums.checksum_sha1,
-            checksum_sha256: sums.checksum_sha256,
-            checksum_type: sums.checksum_type,
-            ..Default::default()
-        })
+        let chosen = chosen!(self, input);
+        Ok(described!(HeadObjectOutput, chosen, input.checksum_mode.is_some(), input.part_number))
     }
 
     /// Copies a version without copying its blobs: the new row names the same ones.
