@@ -15,7 +15,7 @@ pub struct OwnModel {
 pub const fn own_model() -> OwnModel {
     OwnModel {
         name: "muskrat",
-        version: "1.0.0",
+        version: "1.1.0",
         bytes: include_bytes!("../../models/muskrat.torchscript"),
         card: include_str!("../../models/muskrat.md"),
     }

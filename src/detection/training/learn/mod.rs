@@ -30,9 +30,9 @@ const WEIGHT_DECAY: f64 = 0.02;
 const WARM_UP: usize = 40;
 const MAX_GRADIENT: f64 = 10.0;
 /// The training pauses between its parts to look for mistakes …
-const PARTS: usize = 4;
+const PARTS: usize = 5;
 /// … and from then on this part of the samples shows one.
-const MISTAKEN: f64 = 0.35;
+const MISTAKEN: f64 = 0.4;
 
 /// Does what [`super::train`] promises.
 pub(super) fn train(scenes: &[Scene], options: &Options, progress: &mut dyn FnMut(Progress)) -> Result<Vec<u8>> {

@@ -86,7 +86,7 @@ fn ghost(picture: &mut Rgba8, rng: &mut Pcg64Mcg) {
 /// Changes brightness, contrast and colour, stronger towards one side.
 fn expose(picture: &mut Rgba8, rng: &mut Pcg64Mcg) {
     let gain = rng.random_range(0.75..1.3_f32);
-    let cast = [0.0; 3].map(|_: f32| rng.random_range(0.93..1.07_f32) * gain);
+    let cast = [0.0; 3].map(|_: f32| rng.random_range(0.87..1.15_f32) * gain);
     let gamma = rng.random_range(0.85..1.2_f32);
     let (edge, fall) = (Edge::random(picture, rng), rng.random_range(0.0..0.0012));
     let curve: [[f32; 256]; 3] =
