@@ -6,7 +6,7 @@ use super::{
     Outcome, Session,
     detect::{DetectArgs, counted},
     flight::{FlightArgs, Stages, StepArgs},
-    stitch::{StitchArgs, request},
+    stitch::{StitchArgs, request, show},
 };
 use crate::{
     catalog::Role,
@@ -39,11 +39,12 @@ pub(super) async fn run(args: Args, session: &Session) -> anyhow::Result<Outcome
     let observer = |progress: pipeline::Progress| stages.show(&progress);
     let request = request(args.flight.project, args.flight.flight, &args.stitch);
     let stitched = pipeline::stitch(&context, &request, &observer).await?;
-    let photos = &stitched.report["photos"];
     session
         .output
         .event("stitched", json!({ "item": stitched.item, "reused": stitched.reused, "report": stitched.report }));
-    session.output.say(format!("orthophoto {} ({} of {} photos)", stitched.item, photos["used"], photos["total"]));
+    show(&stitched.report, session);
+    let again = if stitched.reused { " (published before, unchanged)" } else { "" };
+    session.output.say(format!("orthophoto {}{again}", stitched.item));
 
     let request = DetectRequest { orthophoto: stitched.item.clone(), model, confidence: args.detect.confidence };
     let found = pipeline::detect(&context, &request, &observer).await?;

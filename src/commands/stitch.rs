@@ -143,7 +143,8 @@ fn stitch_files(folder: &Path, out: &Path, args: &Args, session: &Session) -> an
     Ok(report["photos"]["rejected"].as_array().map_or(0, Vec::len))
 }
 
-fn show(report: &Value, session: &Session) {
+/// Says what came of the photos, in sentences.
+pub(super) fn show(report: &Value, session: &Session) {
     let number = |name: &str| report[name].as_f64().unwrap_or(f64::NAN);
     let output = session.output;
     for photo in report["photos"]["rejected"].as_array().into_iter().flatten() {
