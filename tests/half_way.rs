@@ -26,7 +26,7 @@ fn start_run(polder: &Polder) -> Child {
     let work = polder.data().join("work");
     let has_photos =
         || walk(&work).any(|file| file.extension().is_some_and(|suffix| suffix.eq_ignore_ascii_case("jpg")));
-    assert!(wait_until(Duration::from_secs(60), has_photos), "the photos are fetched");
+    assert!(wait_until(Duration::from_mins(1), has_photos), "the photos are fetched");
     child
 }
 

@@ -67,7 +67,7 @@ async fn get_asset(State(state): State<AppState>, path: AssetPath, headers: Head
 }
 
 enum Found {
-    /// The object to serve, and its ETag.
+    /// The object to serve, and its `ETag`.
     Object(ObjectRef, String),
     /// The whole answer already: the asset is at a URL that is not polder's, or the client has it.
     Answered(Response),

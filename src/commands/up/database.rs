@@ -54,7 +54,12 @@ async fn keep_alive(mut cluster: Cluster, mut ended: oneshot::Receiver<()>, outp
         let is_over = tokio::time::timeout(LOOK_EVERY, &mut ended).await.is_ok();
         // Starting and stopping wait for a process.
         let looked = tokio::task::spawn_blocking(move || {
-            let restarted = if is_over { Ok(cluster.stop()).map(|()| false) } else { cluster.revive() };
+            let restarted = if is_over {
+                cluster.stop();
+                Ok(false)
+            } else {
+                cluster.revive()
+            };
             (cluster, restarted)
         });
         let Ok((kept, restarted)) = looked.await else { return };

@@ -112,7 +112,7 @@ impl Store {
             written.keep();
             Ok(())
         };
-        Ok(self.index.write(add).await?)
+        self.index.write(add).await
     }
 
     /// Makes a part out of a range of an object.
