@@ -58,7 +58,9 @@ fn the_store_and_the_api_go_away() {
     let output = run.wait_with_output().unwrap();
     let text = said(&output);
     assert_eq!(output.status.code(), Some(1), "{text}");
-    assert!(text.contains("does not answer") && text.contains("run the same command again"), "{text}");
+    // It depends on the moment: between two answers, or within one.
+    assert!(text.contains("does not answer") || text.contains("broke off its answer"), "{text}");
+    assert!(text.contains("run the same command again"), "{text}");
 
     let mut polder = Polder::up_on(&data);
     assert!(polder.items("drone-ortho").is_empty(), "nothing half-written");

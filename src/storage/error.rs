@@ -45,7 +45,7 @@ pub enum Error {
     #[error("cannot {operation} {}: {source}", path.display())]
     File { operation: &'static str, path: PathBuf, source: io::Error },
     /// The body of an answer broke off.
-    #[error("cannot read {href}: {message}")]
+    #[error("cannot read {href}: the S3 store broke off its answer ({message})")]
     Body { href: String, message: String },
     /// The object has no proper name.
     #[error(transparent)]
@@ -115,7 +115,7 @@ impl Call<'_> {
 }
 
 /// Returns the innermost message: the SDK's own say little more than "dispatch failure".
-fn root_cause(error: &(dyn StdError + 'static)) -> String {
+pub(super) fn root_cause(error: &(dyn StdError + 'static)) -> String {
     let mut cause = error;
     while let Some(source) = cause.source() {
         cause = source;

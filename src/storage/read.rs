@@ -12,6 +12,7 @@ use tokio::io::AsyncWriteExt as _;
 
 use super::{
     Error, Result, Storage,
+    error::root_cause,
     write::{SHA256, hash_file, real_version},
 };
 use crate::catalog::ObjectRef;
@@ -94,7 +95,7 @@ impl Storage {
         let body = stream::try_unfold(answer.body, move |mut body| {
             let href = href.clone();
             async move {
-                let next = body.try_next().await.map_err(|error| Error::Body { href, message: error.to_string() })?;
+                let next = body.try_next().await.map_err(|error| Error::Body { href, message: root_cause(&error) })?;
                 Ok(next.map(|bytes| (bytes, body)))
             }
         });
