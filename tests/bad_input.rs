@@ -28,6 +28,12 @@ fn copy_photos(names: &[&str], to: &Path) {
     }
 }
 
+fn copy_all_photos(to: &Path) -> Vec<String> {
+    let names = photo_names();
+    copy_photos(&names.iter().map(String::as_str).collect::<Vec<_>>(), to);
+    names
+}
+
 fn photo_names() -> Vec<String> {
     let mut names: Vec<_> = fs::read_dir(small_flight().join("images"))
         .unwrap()
@@ -112,8 +118,7 @@ fn move_north(folder: &Path, names: &[String], step_deg: f64) {
 #[test]
 fn of_two_places_the_larger_one_is_stitched_and_the_other_is_named() {
     let folder = tempfile::tempdir().unwrap();
-    let names = photo_names();
-    copy_photos(&names.iter().map(String::as_str).collect::<Vec<_>>(), folder.path());
+    let names = copy_all_photos(folder.path());
     // Each of the last three by itself, so that they stay together: a fifth of a degree is 22 km.
     for name in &names[5..] {
         move_north(folder.path(), std::slice::from_ref(name), 0.2);
@@ -133,8 +138,7 @@ fn of_two_places_the_larger_one_is_stitched_and_the_other_is_named() {
 #[test]
 fn photos_that_do_not_overlap_are_told_so() {
     let folder = tempfile::tempdir().unwrap();
-    let names = photo_names();
-    copy_photos(&names.iter().map(String::as_str).collect::<Vec<_>>(), folder.path());
+    let names = copy_all_photos(folder.path());
     move_north(folder.path(), &names, 0.01);
     let mut command = polder(["stitch"]);
     command.arg(folder.path()).arg("--out").arg(folder.path().join("ortho.tif"));

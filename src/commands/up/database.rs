@@ -12,8 +12,8 @@ use crate::{
 
 /// How often the server is looked at: a client that waits out one retry does not notice a restart.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// How often a restart is tried: what is left of a killed server may hold its memory for some seconds.
-const RESTARTS: u32 = 10;
+/// How often a restart is tried, half a minute in all: what is left of a killed server may hold its memory for a while.
+const RESTARTS: u32 = 60;
 
 /// The database while polder is up.
 pub(super) struct Kept {

@@ -229,8 +229,9 @@ mod tests {
             let north = 38.0 + f64::from(step);
             for east in [-8.0, -5.0, -2.0, 102.0, 105.0, 108.0] {
                 let error = surface.height_at(east, north) - dike(east, north);
-                // Smoothing takes a tenth of a metre off the edges of the crown, inside and outside alike.
-                assert!(error.abs() < 0.35, "{error} at {east}, {north}");
+                // Smoothing rounds the edges of the crown, inside and outside alike.
+                let limit = if north == 48.0 || north == 52.0 { 0.35 } else { 0.3 };
+                assert!(error.abs() < limit, "{error} at {east}, {north}");
             }
         }
     }
