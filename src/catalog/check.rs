@@ -1,10 +1,23 @@
 //! Whether a JSON text is an item that can be stored and found again.
+//!
+//! The rules are those of the STAC 1.1 item and its common metadata, and what storing and searching need beyond them.
+//! Members that STAC does not know may be anything. Each fault is told with its place, not only the first: whoever
+//! writes items mends them all at once.
 
 use chrono::{DateTime, Utc};
-use geojson::{Geometry, GeometryValue, Position};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::{Error, Result, time::parse_time};
+use super::{
+    Result,
+    common::check_common,
+    decimals::too_fine,
+    fault::{Faults, Place},
+    geometry::check_whereabouts,
+    parse_time,
+    parts::{check_assets, check_extensions, check_id, check_links},
+    shapes::check_nul,
+    tree::{Object, Tree},
+};
 
 /// What search needs of an item.
 pub(super) struct Searchable {
@@ -16,175 +29,123 @@ pub(super) struct Searchable {
     pub ends_at: DateTime<Utc>,
 }
 
-/// Checks an item and returns what search needs of it.
+/// Checks an item and returns what search needs of it. `faults` are those that somebody found already.
 ///
 /// # Errors
-/// [`Error::Json`] when it is no JSON, [`Error::Item`] with the JSON pointer of the first thing that is wrong.
-pub(super) fn checked(json: &str) -> Result<Searchable> {
-    let item: Value = serde_json::from_str(json)?;
-    refuse_nul(&item, json)?;
-    let Value::Object(members) = &item else { return Err(Error::item("", "must be an object")) };
-    if members.get("type") != Some(&Value::from("Feature")) {
-        return Err(Error::item("/type", "must be \"Feature\""));
-    }
-    if !members.get("stac_version").and_then(Value::as_str).is_some_and(|version| version.starts_with("1.")) {
-        return Err(Error::item("/stac_version", "must be a version 1 of STAC"));
-    }
-    let geometry = check_geometry(members)?;
-    check_links_and_assets(members)?;
-    let (starts_at, ends_at) = times(members)?;
-    Ok(Searchable { collection: name(members, "collection")?, id: name(members, "id")?, geometry, starts_at, ends_at })
+/// [`Error::Json`](super::Error::Json) when it is no JSON, [`Error::Faults`](super::Error::Faults) with all that is
+/// wrong.
+pub(super) fn checked(json: &str, mut faults: Faults) -> Result<Searchable> {
+    let item: Tree = serde_json::from_str(json)?;
+    let searchable = check_item(&item, json, &mut faults);
+    faults.into_result()?;
+    Ok(searchable.expect("an item without faults has an id, a collection and a time"))
 }
 
-/// Refuses `\u0000`, which PostgreSQL can keep in neither text nor jsonb, with the JSON pointer of the place.
-///
-/// # Errors
-/// [`Error::Item`] when there is one.
-pub fn refuse_nul(value: &Value, json: &str) -> Result<()> {
-    // The escape can only be there when its text is; the walk is for the rare case.
-    if !json.contains("\\u0000") {
-        return Ok(());
-    }
-    match find_nul(value, String::new()) {
-        Some(pointer) => Err(Error::item(pointer, "must not contain the character U+0000")),
-        None => Ok(()),
-    }
-}
-
-fn find_nul(value: &Value, pointer: String) -> Option<String> {
-    match value {
-        Value::String(text) if text.contains('\0') => Some(pointer),
-        Value::Array(values) => {
-            values.iter().enumerate().find_map(|(i, value)| find_nul(value, format!("{pointer}/{i}")))
-        }
-        Value::Object(members) => members.iter().find_map(|(name, value)| {
-            let shown = name.replace('~', "~0").replace('/', "~1").replace('\0', "\\u0000");
-            let pointer = format!("{pointer}/{shown}");
-            if name.contains('\0') { Some(pointer) } else { find_nul(value, pointer) }
-        }),
-        _ => None,
-    }
-}
-
-fn name(members: &Map<String, Value>, member: &str) -> Result<String> {
-    match members.get(member).and_then(Value::as_str) {
-        Some(name) if !name.is_empty() => Ok(name.to_owned()),
-        _ => Err(Error::item(format!("/{member}"), "must be a string that is not empty")),
-    }
-}
-
-fn check_geometry(members: &Map<String, Value>) -> Result<bool> {
-    let value = match members.get("geometry") {
-        Some(Value::Null) => return Ok(false),
-        Some(value) => value,
-        None => return Err(Error::item("/geometry", "must be there, if only as null")),
+fn check_item(item: &Tree, json: &str, faults: &mut Faults) -> Option<Searchable> {
+    let root = &Place::Root;
+    let Tree::Object(members) = item else {
+        faults.add(root, "must be an object");
+        return None;
     };
-    check_geojson(value).map_err(|problem| Error::item("/geometry", problem))?;
-    let bbox = members.get("bbox").and_then(Value::as_array);
-    let numbers = |bbox: &Vec<Value>| matches!(bbox.len(), 4 | 6) && bbox.iter().all(Value::is_number);
-    if bbox.is_some_and(numbers) {
-        Ok(true)
-    } else {
-        Err(Error::item("/bbox", "must be 4 or 6 numbers, because there is a geometry"))
+    check_no_nul(item, json, faults);
+    faults.expect(!too_fine(json), root, "must not have numbers with more than 16383 decimals");
+    faults.expect(
+        members.get("type").and_then(Tree::text) == Some("Feature"),
+        &root.member("type"),
+        "must be \"Feature\"",
+    );
+    check_version(members, root, faults);
+    if let Some(extensions) = members.get("stac_extensions") {
+        check_extensions(extensions, &root.member("stac_extensions"), faults);
     }
-}
-
-/// Checks that a value is a `GeoJSON` geometry that `PostGIS` takes: known type, finite places, closed rings.
-///
-/// # Errors
-/// A sentence that says what is wrong.
-pub fn check_geojson(value: &Value) -> Result<(), String> {
-    let geometry =
-        serde_json::from_value::<Geometry>(value.clone()).map_err(|_| "must be a GeoJSON geometry".to_owned())?;
-    check_geometry_value(&geometry.value)
-}
-
-fn check_geometry_value(value: &GeometryValue) -> Result<(), String> {
-    let lines = |lines: &[Vec<Position>], shortest: usize| lines.iter().try_for_each(|line| check_line(line, shortest));
-    match value {
-        GeometryValue::Point { coordinates } => check_line(std::slice::from_ref(coordinates), 1),
-        GeometryValue::MultiPoint { coordinates } => check_line(coordinates, 1),
-        GeometryValue::LineString { coordinates } => check_line(coordinates, 2),
-        GeometryValue::MultiLineString { coordinates } => lines(coordinates, 2),
-        GeometryValue::Polygon { coordinates } => check_rings(coordinates),
-        GeometryValue::MultiPolygon { coordinates } => coordinates.iter().try_for_each(|rings| check_rings(rings)),
-        GeometryValue::GeometryCollection { geometries } => {
-            geometries.iter().try_for_each(|geometry| check_geometry_value(&geometry.value))
-        }
-    }
-}
-
-fn check_rings(rings: &[Vec<Position>]) -> Result<(), String> {
-    if rings.is_empty() {
-        return Err("must have a ring".to_owned());
-    }
-    rings.iter().try_for_each(|ring| {
-        check_line(ring, 4)?;
-        if ring.first() == ring.last() { Ok(()) } else { Err("must have rings that end where they start".to_owned()) }
-    })
-}
-
-fn check_line(places: &[Position], shortest: usize) -> Result<(), String> {
-    if places.len() < shortest {
-        return Err(format!("must have at least {shortest} places"));
-    }
-    let wrong = places.iter().find(|place| !(2..=3).contains(&place.len()) || !on_earth(place.as_slice()));
-    match wrong {
-        None => Ok(()),
-        Some(place) => Err(format!("has a place that is not [longitude, latitude]: {:?}", &place[..])),
-    }
-}
-
-fn on_earth(place: &[f64]) -> bool {
-    (-180.0..=180.0).contains(&place[0]) && (-90.0..=90.0).contains(&place[1])
-}
-
-fn times(members: &Map<String, Value>) -> Result<(DateTime<Utc>, DateTime<Utc>)> {
-    let Some(Value::Object(properties)) = members.get("properties") else {
-        return Err(Error::item("/properties", "must be an object"));
-    };
-    let time = |name: &str| match properties.get(name) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) => parse_time(text).map(Some).map_err(|_| ()),
-        Some(_) => Err(()),
-    };
-    let read = |name: &str| {
-        time(name).map_err(|()| Error::item(format!("/properties/{name}"), "must be a time as RFC 3339 writes it"))
-    };
-    let (at, start, end) = (read("datetime")?, read("start_datetime")?, read("end_datetime")?);
-    match (at, start, end) {
-        (_, Some(start), Some(end)) if start <= end => Ok((start, end)),
-        (_, Some(_), Some(_)) => Err(Error::item("/properties/end_datetime", "must not be before start_datetime")),
-        (Some(at), ..) => Ok((at, at)),
-        _ => {
-            Err(Error::item("/properties/datetime", "must be a time, or start_datetime and end_datetime must be there"))
-        }
-    }
-}
-
-fn check_links_and_assets(members: &Map<String, Value>) -> Result<()> {
-    let has_href = |value: &Value| value.get("href").is_some_and(Value::is_string);
-    match members.get("links") {
-        Some(Value::Array(links)) => match links.iter().position(|link| !has_href(link) || !link["rel"].is_string()) {
-            None => {}
-            Some(i) => return Err(Error::item(format!("/links/{i}"), "must have a rel and an href")),
-        },
-        _ => return Err(Error::item("/links", "must be an array")),
-    }
+    let id = check_id(members.get("id"), &root.member("id"), faults);
+    let collection = check_id(members.get("collection"), &root.member("collection"), faults);
+    let geometry = check_whereabouts(members, root, faults);
+    let at_properties = root.member("properties");
+    let properties = members.get("properties").and_then(Tree::object);
+    faults.expect(properties.is_some(), &at_properties, "must be an object");
+    let times = properties.and_then(|properties| {
+        check_common(properties, &at_properties, faults);
+        check_times(properties, &at_properties, faults)
+    });
+    check_links(members.get("links"), &root.member("links"), faults);
     match members.get("assets") {
-        Some(Value::Object(assets)) => match assets.iter().find(|(_, asset)| !has_href(asset)) {
-            None => Ok(()),
-            Some((key, _)) => Err(Error::item(format!("/assets/{key}"), "must have an href")),
-        },
-        _ => Err(Error::item("/assets", "must be an object")),
+        Some(assets) => check_assets(assets, &root.member("assets"), faults),
+        None => faults.add(&root.member("assets"), "must be there, if only as an empty object"),
+    }
+    let (starts_at, ends_at) = times?;
+    Some(Searchable { collection: collection?, id: id?, geometry, starts_at, ends_at })
+}
+
+/// Checks that a document is of version 1 of STAC. What came before 1.0.0, release candidates among it, is another
+/// format.
+pub(super) fn check_version(document: &Object, at: &Place, faults: &mut Faults) {
+    let version = document.get("stac_version").and_then(Tree::text);
+    let fine = version.and_then(|version| version.strip_prefix("1.")).is_some_and(|rest| {
+        let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        let (minor, patch) = rest.split_once('.').unwrap_or((rest, "0"));
+        let (release, candidate) = patch.split_once('-').map_or((patch, false), |(release, _)| (release, true));
+        is_number(minor) && is_number(release) && !(minor == "0" && candidate)
+    });
+    faults.expect(fine, &at.member("stac_version"), "must be a version 1 of STAC, as \"1.1.0\"");
+}
+
+/// Checks when an item was seen, and returns the span of time in which search finds it.
+fn check_times(properties: &Object, at: &Place, faults: &mut Faults) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
+    let mut read = |name: &str| match properties.get(name) {
+        None | Some(Tree::Null) => Some(None),
+        Some(value) => {
+            let time = value.text().and_then(|text| parse_time(text).ok());
+            faults.expect(time.is_some(), &at.member(name), "must be a time as RFC 3339 writes it");
+            time.map(Some)
+        }
+    };
+    let (time, start, end) = (read("datetime"), read("start_datetime"), read("end_datetime"));
+    let mut wrong = |name: &str, problem: &str| {
+        faults.add(&at.member(name), problem);
+        None
+    };
+    let span = match (start, end) {
+        (Some(Some(start)), Some(Some(end))) if start <= end => Some((start, end)),
+        (Some(Some(_)), Some(Some(_))) => wrong("end_datetime", "must not be before start_datetime"),
+        (Some(Some(_)), Some(None)) => wrong("end_datetime", "must be there, because start_datetime is"),
+        (Some(None), Some(Some(_))) => wrong("start_datetime", "must be there, because end_datetime is"),
+        (Some(None), Some(None)) => time.flatten().map(|time| (time, time)),
+        _ => None,
+    };
+    match properties.get("datetime") {
+        None => wrong("datetime", "must be there; null only where there are start_datetime and end_datetime"),
+        Some(Tree::Null) if (start, end) == (Some(None), Some(None)) => {
+            wrong("datetime", "must be a time, or start_datetime and end_datetime must be there")
+        }
+        Some(_) => span,
+    }
+}
+
+/// Refuses `\u0000`, which `PostgreSQL` can keep in neither text nor jsonb, with the JSON pointer of each place.
+///
+/// # Errors
+/// [`Error::Faults`](super::Error::Faults) when there is one.
+pub fn refuse_nul(value: &Value, json: &str) -> Result<()> {
+    let mut faults = Faults::default();
+    check_no_nul(&Tree::from(value), json, &mut faults);
+    faults.into_result()
+}
+
+/// The escape can only be there when its text is; the walk is for the rare case.
+pub(super) fn check_no_nul(value: &Tree, json: &str, faults: &mut Faults) {
+    if json.contains("\\u0000") {
+        check_nul(value, &Place::Root, faults);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::{collection::vec, prelude::*};
     use serde_json::json;
 
     use super::*;
+    use crate::catalog::{Error, StoredItem};
 
     fn item() -> Value {
         json!({
@@ -194,45 +155,140 @@ mod tests {
         })
     }
 
-    fn pointer(item: &Value) -> String {
-        match checked(&item.to_string()) {
-            Err(Error::Item { pointer, .. }) => pointer,
-            other => panic!("expected a pointer, got {:?}", other.err()),
+    fn pointers(json: &str) -> Vec<String> {
+        match checked(json, Faults::default()) {
+            Ok(_) => Vec::new(),
+            Err(Error::Faults(faults)) => faults.into_iter().map(|fault| fault.pointer).collect(),
+            Err(other) => panic!("expected faults, got {other}"),
         }
+    }
+
+    /// Puts a value into an item, makes the way to it where there is none, and returns what is wrong then.
+    fn with(at: &str, value: Value) -> Vec<String> {
+        let mut item = item();
+        let names: Vec<&str> = at.split('/').skip(1).collect();
+        let (last, parents) = names.split_last().unwrap();
+        let parent = parents.iter().fold(&mut item, |place, name| &mut place[*name]);
+        parent[*last] = value;
+        pointers(&item.to_string())
     }
 
     #[test]
     fn each_fault_is_pointed_at() {
-        assert!(checked(&item().to_string()).is_ok());
+        assert!(pointers(&item().to_string()).is_empty());
         for (at, wrong) in [
             ("/type", json!("Collection")),
+            ("/stac_version", json!("0.9.0")),
+            ("/stac_version", json!("1.0.0-rc.1")),
+            ("/stac_extensions", json!("eo")),
             ("/id", json!("")),
+            ("/id", json!("..")),
+            ("/id", json!("a\nb")),
+            ("/id", json!("x".repeat(1025))),
             ("/collection", json!(null)),
-            ("/geometry", json!({"type": "Point", "coordinates": [5.0]})),
-            ("/geometry", json!({"type": "Point", "coordinates": [181.0, 0.0]})),
-            ("/geometry", json!({"type": "Polygon", "coordinates": [[[0, 0], [1, 0], [1, 1], [0, 1]]]})),
+            ("/geometry", json!("here")),
+            ("/geometry", json!(null)),
             ("/bbox", json!([1, 2])),
+            ("/bbox", json!([5, 53, 6, 52])),
             ("/properties/datetime", json!("now")),
+            ("/properties/datetime", json!(null)),
+            ("/properties/start_datetime", json!(3)),
+            ("/properties/created", json!("yesterday")),
+            ("/properties/updated", json!(null)),
+            ("/properties/gsd", json!(0)),
+            ("/properties/platform", json!(["a"])),
+            ("/properties/instruments", json!("a")),
+            ("/properties/keywords", json!([1])),
+            ("/properties/license", json!("")),
+            ("/properties/providers", json!({})),
+            ("/properties/data_type", json!("byte")),
+            ("/properties/nodata", json!("none")),
+            ("/properties/statistics", json!(1)),
             ("/links", json!({})),
-            ("/assets", json!({"x": {}})),
+            ("/assets", json!([])),
         ] {
-            let mut broken = item();
-            *broken.pointer_mut(at).unwrap() = wrong;
-            assert!(pointer(&broken).starts_with(at), "{at}");
+            let found = with(at, wrong.clone());
+            let place = if at == "/geometry" && wrong.is_null() { "/bbox" } else { at };
+            assert_eq!(found, [place], "{at} {wrong}");
         }
     }
 
     #[test]
+    fn faults_inside_parts_are_pointed_at_too() {
+        for (at, wrong, expected) in [
+            ("/assets", json!({"x": {}}), vec!["/assets/x/href"]),
+            ("/assets", json!({"": {"href": "a"}}), vec!["/assets/"]),
+            ("/assets", json!({"x": 1}), vec!["/assets/x"]),
+            (
+                "/assets",
+                json!({"x": {"href": "a", "roles": "data", "type": 1}}),
+                vec!["/assets/x/type", "/assets/x/roles"],
+            ),
+            (
+                "/assets",
+                json!({"x": {"href": "a", "bands": [{"name": 1, "gsd": -1}]}}),
+                vec!["/assets/x/bands/0/name", "/assets/x/bands/0/gsd"],
+            ),
+            ("/assets", json!({"x": {"href": "a", "alternate": {"s3": 1}}}), vec!["/assets/x/alternate/s3"]),
+            ("/links", json!([{"rel": "a"}, 3]), vec!["/links/0/href", "/links/1"]),
+            ("/stac_extensions", json!(["https://example.org/a", "eo"]), vec!["/stac_extensions/1"]),
+            (
+                "/properties/providers",
+                json!([{"url": 1}]),
+                vec!["/properties/providers/0/name", "/properties/providers/0/url"],
+            ),
+            ("/properties/statistics", json!({"mean": "1"}), vec!["/properties/statistics/mean"]),
+            ("/properties/end_datetime", json!("2025-06-23T10:00:00Z"), vec!["/properties/start_datetime"]),
+        ] {
+            assert_eq!(with(at, wrong.clone()), expected, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn all_faults_are_told_at_once() {
+        let json = r#"{"type": "feature", "id": 7, "properties": {"gsd": "fine"}}"#;
+        assert_eq!(
+            pointers(json),
+            [
+                "/type",
+                "/stac_version",
+                "/id",
+                "/collection",
+                "/geometry",
+                "/properties/gsd",
+                "/properties/datetime",
+                "/links",
+                "/assets",
+            ]
+        );
+    }
+
+    #[test]
+    fn an_item_lasts_from_start_to_end_and_may_then_have_no_datetime() {
+        let mut lasting = item();
+        lasting["properties"] = json!({
+            "datetime": null, "start_datetime": "2025-06-23T10:00:00Z", "end_datetime": "2025-06-23T11:00:00Z",
+        });
+        let searchable = checked(&lasting.to_string(), Faults::default()).unwrap();
+        assert_eq!((searchable.ends_at - searchable.starts_at).num_minutes(), 60);
+        lasting["properties"]["end_datetime"] = json!("2025-06-23T09:00:00Z");
+        assert_eq!(pointers(&lasting.to_string()), ["/properties/end_datetime"]);
+        lasting["properties"]["datetime"] = json!("noon");
+        lasting["properties"]["end_datetime"] = json!("2025-06-23T11:00:00Z");
+        assert_eq!(pointers(&lasting.to_string()), ["/properties/datetime"]);
+    }
+
+    #[test]
     fn a_nul_is_pointed_at_in_values_and_names_but_not_in_plain_text() {
-        let mut broken = item();
-        broken["properties"]["a/b"] = json!([1, "x\0y"]);
-        assert_eq!(pointer(&broken), "/properties/a~1b/1");
-        let mut broken = item();
-        broken["properties"]["n\0"] = json!(1);
-        assert_eq!(pointer(&broken), "/properties/n\\u0000");
-        let mut fine = item();
-        fine["properties"]["text"] = json!("\\u0000 is an escape");
-        assert!(checked(&fine.to_string()).is_ok());
+        assert_eq!(with("/properties/x", json!([1, "x\0y"])), ["/properties/x/1"]);
+        assert_eq!(with("/properties/n\0", json!(1)), ["/properties/n\\u0000"]);
+        assert!(with("/properties/text", json!("\\u0000 is an escape")).is_empty());
+    }
+
+    #[test]
+    fn a_number_that_is_too_fine_to_store_is_refused() {
+        let json = item().to_string().replace(r#""properties":{"#, r#""properties":{"x":1e-20000,"#);
+        assert_eq!(pointers(&json), [""]);
     }
 
     #[test]
@@ -240,6 +296,45 @@ mod tests {
         let mut placeless = item();
         placeless["geometry"] = Value::Null;
         placeless.as_object_mut().unwrap().remove("bbox");
-        assert!(!checked(&placeless.to_string()).unwrap().geometry);
+        assert!(!checked(&placeless.to_string(), Faults::default()).unwrap().geometry);
+    }
+
+    pub(crate) fn any_json() -> impl Strategy<Value = Value> {
+        let word = prop_oneof![Just("href"), Just("rel"), Just("type"), Just("coordinates"), Just("a/b~\u{1}")];
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            any::<String>().prop_map(Value::from),
+            Just(json!("s3://own/k")),
+        ];
+        leaf.prop_recursive(5, 40, 6, move |inner| {
+            let members = vec((word.clone(), inner.clone()), 0..6);
+            let object = members.prop_map(|members| {
+                Value::Object(members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+            });
+            prop_oneof![vec(inner, 0..6).prop_map(Value::from), object]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn no_json_makes_it_panic(value in any_json(), member in 0_usize..9) {
+            let mut item = item();
+            let name = item.as_object().unwrap().keys().nth(member).unwrap().clone();
+            item[name] = value.clone();
+            for json in [value.to_string(), item.to_string()] {
+                match StoredItem::parse(&json, &["own"]) {
+                    Ok(_) => {}
+                    Err(Error::Faults(faults)) => prop_assert!(!faults.is_empty()),
+                    Err(other) => panic!("{other}: {json}"),
+                }
+            }
+        }
+
+        #[test]
+        fn no_text_makes_it_panic(text in ".*") {
+            let _ = checked(&text, Faults::default());
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! What can be wrong with a name or an item.
 
+use super::fault::{Fault, listed};
+
 /// Errors of the catalog.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -7,16 +9,21 @@ pub enum Error {
     Name { what: &'static str, value: String, rule: &'static str },
     #[error("cannot read {value:?} as a time: {rule}")]
     Time { value: String, rule: &'static str },
-    #[error("cannot read the item: {0}")]
+    #[error("cannot read the JSON: {0}")]
     Json(#[from] serde_json::Error),
-    #[error("cannot accept the item: {pointer} {problem}")]
-    Item { pointer: String, problem: String },
+    /// All that is wrong, or the first hundred of it.
+    #[error("cannot accept the JSON: {}", listed(.0))]
+    Faults(Vec<Fault>),
+    /// What a patch asked for first is not so: somebody else was faster.
+    #[error("cannot apply the patch: its test of {pointer:?} fails")]
+    PatchTest { pointer: String },
 }
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
+    /// One fault.
     pub(crate) fn item(pointer: impl Into<String>, problem: impl Into<String>) -> Self {
-        Self::Item { pointer: pointer.into(), problem: problem.into() }
+        Self::Faults(vec![Fault { pointer: pointer.into(), problem: problem.into() }])
     }
 }

@@ -1,12 +1,15 @@
 //! The members of a JSON object in the order and the spelling in which they were given.
 
-use std::fmt;
+use std::{collections::HashSet, fmt};
 
 use serde::{
     Deserialize, Deserializer,
     de::{Error as _, MapAccess, Visitor},
 };
 use serde_json::value::RawValue;
+
+/// Members among which one is looked for one by one; among more, by their hash.
+const FEW: usize = 64;
 
 /// The members of an object: names, and values as text.
 pub(super) struct Members<'a>(pub Vec<(String, &'a RawValue)>);
@@ -39,8 +42,17 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut members: Self::Value = Vec::new();
+                let mut names = HashSet::new();
                 while let Some((name, value)) = map.next_entry::<String, &RawValue>()? {
-                    if members.iter().any(|(earlier, _)| *earlier == name) {
+                    if members.len() == FEW {
+                        names.extend(members.iter().map(|(earlier, _)| earlier.clone()));
+                    }
+                    let twice = if members.len() < FEW {
+                        members.iter().any(|(earlier, _)| *earlier == name)
+                    } else {
+                        !names.insert(name.clone())
+                    };
+                    if twice {
                         return Err(A::Error::custom(format!("member {name:?} is there twice")));
                     }
                     members.push((name, value));
@@ -50,5 +62,20 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
         }
 
         deserializer.deserialize_map(InOrder).map(Members)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_is_there_twice_is_refused_among_few_and_among_many() {
+        for count in [2, FEW, FEW + 1, 500] {
+            let mut names: Vec<String> = (0..count).map(|i| format!("\"m{i}\":{i}")).collect();
+            assert_eq!(Members::parse(&format!("{{{}}}", names.join(","))).unwrap().0.len(), count);
+            names.push("\"m1\":0".to_owned());
+            assert!(Members::parse(&format!("{{{}}}", names.join(","))).is_err(), "{count}");
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use super::Error;
+use super::{Error, Layer};
 
 /// The role of a token or a key, from the least to the most that it may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -33,6 +33,38 @@ impl Role {
     }
 }
 
+/// What a writer wants to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deed {
+    /// Add an item that is not there yet.
+    Add,
+    /// Change or remove an item.
+    Change,
+    /// Add, change or remove a collection.
+    Describe,
+}
+
+impl Role {
+    /// Tells whether this role may do something in a collection. Collections that are no layer are the admin's.
+    pub fn may(self, deed: Deed, collection: &str) -> bool {
+        match (self, deed, Layer::from_collection(collection)) {
+            (Self::Admin, ..) | (Self::Uploader | Self::Pipeline, Deed::Add, Some(Layer::Raw)) => true,
+            (Self::Pipeline, Deed::Add | Deed::Change, Some(layer)) => layer != Layer::Raw,
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Display for Deed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Add => "add items",
+            Self::Change => "change items",
+            Self::Describe => "change collections",
+        })
+    }
+}
+
 impl fmt::Display for Role {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
@@ -48,5 +80,19 @@ impl FromStr for Role {
             value: text.to_owned(),
             rule: "it is one of viewer, uploader, pipeline, admin",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_role_writes_its_own_layers() {
+        assert!(Role::Uploader.may(Deed::Add, "drone-raw") && !Role::Uploader.may(Deed::Change, "drone-raw"));
+        assert!(!Role::Uploader.may(Deed::Add, "drone-ortho") && !Role::Viewer.may(Deed::Add, "drone-raw"));
+        assert!(Role::Pipeline.may(Deed::Change, "ai-results") && !Role::Pipeline.may(Deed::Change, "drone-raw"));
+        assert!(!Role::Pipeline.may(Deed::Add, "sentinel-2") && Role::Admin.may(Deed::Add, "sentinel-2"));
+        assert!(Role::ALL.into_iter().all(|role| role.may(Deed::Describe, "ai-results") == (role == Role::Admin)));
     }
 }

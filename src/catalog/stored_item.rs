@@ -17,20 +17,20 @@
 use std::{fmt::Write, str::FromStr};
 
 use chrono::{DateTime, Utc};
-use serde_json::{Value, value::RawValue};
+use serde_json::{Map, Value, value::RawValue};
 use sha2::{Digest, Sha256};
 
-use super::{Error, Result, check::checked, lineage::API_SCHEME, members::Members, percent_encoded};
+use super::{Error, Result, check::checked, fault::Faults, lineage::API_SCHEME, members::Members, percent_encoded};
 
 const FORK: char = '\u{1}';
 const OR: char = '\u{2}';
 const END: char = '\u{3}';
 const BASE: char = '\u{4}';
 
-const ALTERNATE_ASSETS: &str = "https://stac-extensions.github.io/alternate-assets/v1.2.0/schema.json";
+pub(super) const ALTERNATE_ASSETS: &str = "https://stac-extensions.github.io/alternate-assets/v1.2.0/schema.json";
 
 /// Links that say where an item stands in a catalog: the API gives its own in their place.
-const OWN_PLACE: [&str; 4] = ["self", "root", "parent", "collection"];
+pub(super) const OWN_PLACE: [&str; 4] = ["self", "root", "parent", "collection"];
 
 /// Which hrefs a reader gets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -97,9 +97,14 @@ impl StoredItem {
     /// are handed out as they are.
     ///
     /// # Errors
-    /// [`Error::Json`] when it is no JSON object, [`Error::Item`] with the JSON pointer of what is wrong with it.
+    /// [`Error::Json`] when it is no JSON, [`Error::Faults`] with all that is wrong with it.
     pub fn parse(json: &str, own_buckets: &[&str]) -> Result<Self> {
-        let searchable = checked(json)?;
+        Self::parse_beside(Faults::default(), json, own_buckets)
+    }
+
+    /// Does what [`StoredItem::parse`] does, for an item of which some faults are known already.
+    pub(super) fn parse_beside(faults: Faults, json: &str, own_buckets: &[&str]) -> Result<Self> {
+        let searchable = checked(json, faults)?;
         let members = Members::parse(json)?;
         let mut splitter = Splitter {
             own_buckets,
@@ -148,12 +153,24 @@ impl ItemText {
     /// # Errors
     /// [`Error::Json`] when what is stored is no JSON: somebody changed the table by hand.
     pub fn find_asset(&self, key: &str) -> Result<Option<Value>> {
+        let asset = Members::parse(&self.stored_assets())?.get(key).map(serde_json::from_str);
+        Ok(asset.transpose()?)
+    }
+
+    /// Returns all assets as they are stored.
+    ///
+    /// # Errors
+    /// As [`ItemText::find_asset`].
+    pub fn assets(&self) -> Result<Map<String, Value>> {
+        Ok(serde_json::from_str(&self.stored_assets())?)
+    }
+
+    fn stored_assets(&self) -> String {
         let mut json = String::with_capacity(self.assets.len() + 2);
         json.push('{');
         splice(&mut json, &self.assets, "", Hrefs::Stored);
         json.push('}');
-        let asset = Members::parse(&json)?.get(key).map(serde_json::from_str);
-        Ok(asset.transpose()?)
+        json
     }
 }
 
@@ -229,7 +246,11 @@ impl Splitter<'_> {
         let mut out = String::with_capacity(json.len() * 2);
         for (key, asset) in assets.iter() {
             separate(&mut out);
-            write!(out, "{}:", quoted(key)).expect("writing to a string cannot fail");
+            push_name(&mut out, key);
+            if !may_name_object(asset) {
+                out.push_str(asset);
+                continue;
+            }
             let members = Members::parse(asset)?;
             match members.get("href").filter(|value| self.is_own(value)) {
                 Some(s3) => self.own_asset(&mut out, key, &members, s3)?,
@@ -272,7 +293,7 @@ impl Splitter<'_> {
         let mut declared = !self.forked;
         for (name, value) in members.iter().filter(|(name, _)| !matches!(*name, "links" | "assets")) {
             separate(&mut out);
-            write!(out, "{}:", quoted(name)).expect("writing to a string cannot fail");
+            push_name(&mut out, name);
             if name == "stac_extensions" && !declared {
                 declared = true;
                 out.push_str(&with_alternate_assets(value)?);
@@ -323,15 +344,22 @@ fn merged(given: &Members, s3: &str, https: &str) -> String {
 }
 
 /// Writes an object; `replace` may give another text for a member's value.
-fn write_members(out: &mut String, members: &Members, replace: impl Fn(&str, &str) -> Option<String>) {
+pub(super) fn write_members(out: &mut String, members: &Members, replace: impl Fn(&str, &str) -> Option<String>) {
     out.push('{');
     for (i, (name, value)) in members.iter().enumerate() {
-        let comma = if i == 0 { "" } else { "," };
-        let replaced = replace(name, value);
-        write!(out, "{comma}{}:{}", quoted(name), replaced.as_deref().unwrap_or(value))
-            .expect("writing to a string cannot fail");
+        if i > 0 {
+            out.push(',');
+        }
+        push_name(out, name);
+        out.push_str(replace(name, value).as_deref().unwrap_or(value));
     }
     out.push('}');
+}
+
+/// Whether an asset's text may have an `s3://` href: it has one in it, or an escape that could hide one. Most assets of
+/// the world have neither, and are not taken apart.
+fn may_name_object(asset: &str) -> bool {
+    asset.contains("s3:") || asset.contains('\\')
 }
 
 fn href(name: &str, value: &str) -> Option<String> {
@@ -342,7 +370,19 @@ fn fork(stored: &str, https: &str, s3: &str) -> String {
     if stored == https && https == s3 { stored.to_owned() } else { format!("{FORK}{stored}{OR}{https}{OR}{s3}{END}") }
 }
 
-fn quoted(text: &str) -> String {
+/// Appends a member's name and the colon. Hardly any name needs an escape, and an item has hundreds.
+pub(super) fn push_name(out: &mut String, name: &str) {
+    if name.bytes().any(|byte| byte < b' ' || matches!(byte, b'"' | b'\\')) {
+        out.push_str(&quoted(name));
+    } else {
+        out.push('"');
+        out.push_str(name);
+        out.push('"');
+    }
+    out.push(':');
+}
+
+pub(super) fn quoted(text: &str) -> String {
     Value::from(text).to_string()
 }
 

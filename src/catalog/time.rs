@@ -37,8 +37,8 @@ impl Interval {
     }
 }
 
-/// Reads a time (RFC 3339). One without a zone is taken as UTC: QGIS writes such times, and refusing them would shut
-/// it out.
+/// Reads a time (RFC 3339). One without a zone is taken as UTC when it has three digits of milliseconds: QGIS writes such
+/// times, always with three, and refusing them would shut it out. Any other without a zone is refused, as the STAC API wants.
 ///
 /// # Errors
 /// [`Error::Time`] when it is no time.
@@ -46,9 +46,10 @@ pub fn parse_time(text: &str) -> Result<DateTime<Utc>> {
     // chrono also takes a space for the `T`, which is what a `+` becomes in a URL; ambiguous, so refused.
     let spaced = text.contains(' ');
     let zoned = DateTime::parse_from_rfc3339(text).map(|time| time.to_utc());
-    let zoneless = || NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f").map(|time| time.and_utc());
-    match zoned.or_else(|_| zoneless()) {
-        Ok(time) if !spaced => Ok(time),
+    let qgis = text.len() == "2025-06-23T10:00:00.123".len();
+    let zoneless = || NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f").ok().filter(|_| qgis);
+    match zoned.ok().or_else(|| zoneless().map(|time| time.and_utc())) {
+        Some(time) if !spaced => Ok(time),
         _ => Err(Error::Time { value: text.to_owned(), rule: "write it as 2025-06-23T10:00:00Z" }),
     }
 }
@@ -91,6 +92,8 @@ mod tests {
             "2025-06-23 10:00:00Z",
             "2025-06-23T25:00:00Z",
             "2025-06-23T10:00:00+0100",
+            "2025-06-23T10:00:00",
+            "2025-06-23T10:00:00.12",
             "25-06-23T10:00:00Z",
             &format!("{day}/{day}/{day}"),
             "2025-06-23T00:00:00Z/2024-06-23T00:00:00Z",
