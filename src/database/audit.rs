@@ -66,6 +66,25 @@ impl AuditState {
     }
 }
 
+/// Writes a row about work that is done when this transaction is, and not otherwise.
+pub(super) async fn sign(connection: &mut sqlx::PgConnection, by: Option<&AuditOpen>, records: usize) -> Result<()> {
+    let Some(by) = by else { return Ok(()) };
+    sqlx::query(
+        "insert into audit (who, what, bucket, key, detail, state, closed_at, records_in, records_ok, records_rejected)
+        values ($1, $2, $3, $4, $5, 'done', now(), $6, $6, 0)",
+    )
+    .bind(&by.who)
+    .bind(&by.what)
+    .bind(&by.bucket)
+    .bind(&by.key)
+    .bind(&by.detail)
+    .bind(records as i64)
+    .execute(connection)
+    .await
+    .map_err(Error::query("write an audit row"))?;
+    Ok(())
+}
+
 impl Database {
     /// Opens a row, as `running`, and returns its id.
     ///

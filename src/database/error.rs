@@ -17,8 +17,18 @@ pub enum Error {
     Stored(#[from] catalog::Error),
     #[error("cannot read back the stored JSON: {0}")]
     StoredJson(#[from] serde_json::Error),
+    #[error("cannot read back a stored filter: {0}")]
+    StoredFilter(#[from] super::FilterError),
     #[error("cannot continue the search: {0:?} is no token of a page")]
-    PageKey(String),
+    PageToken(String),
+    #[error("cannot add the item {1:?} to the collection {0:?}: there is one of this name already")]
+    ItemExists(String, String),
+    #[error("cannot add the collection {0:?}: there is one of this name already")]
+    CollectionExists(String),
+    #[error("cannot change what somebody else has changed meanwhile")]
+    ItemChanged,
+    #[error("cannot write the items: others write the same ones again and again")]
+    Contended,
 }
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -50,6 +60,21 @@ impl Error {
     /// Tells whether the statement took longer than allowed.
     pub fn is_timeout(&self) -> bool {
         matches!(self, Self::Query { source, .. } if code(source).as_deref() == Some("57014"))
+    }
+
+    /// Tells whether two writers waited for each other and this one was chosen to give way.
+    pub(super) fn is_deadlock(&self) -> bool {
+        matches!(self, Self::Query { source, .. } if code(source).as_deref() == Some("40P01"))
+    }
+
+    /// Returns collection and id of the row that a write ran into: `Key (collection, id)=(a, b) already exists.`
+    ///
+    /// A collection's name holds no comma that is followed by a blank, or the item is looked up in vain, which harms
+    /// nobody.
+    pub(super) fn key_of(error: &sqlx::Error) -> Option<(String, String)> {
+        let error = error.as_database_error()?.try_downcast_ref::<sqlx::postgres::PgDatabaseError>()?;
+        let key = error.detail()?.strip_prefix("Key (collection, id)=(")?.strip_suffix(") already exists.")?;
+        key.split_once(", ").map(|(collection, id)| (collection.to_owned(), id.to_owned()))
     }
 
     /// Returns the constraint that a write ran into.

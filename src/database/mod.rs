@@ -3,20 +3,23 @@
 //! [`Database`] is a pool of connections; its methods are questions, grouped by file. No value ever becomes part of a
 //! statement's text: it is bound.
 
+mod aggregate;
 mod audit;
 pub mod cluster;
 mod collections;
 mod create;
 mod detections;
 mod error;
+mod filter;
 mod flights;
 mod items;
 mod search;
 #[cfg(test)]
 pub(crate) mod testing;
 mod tokens;
+mod upkeep;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use sqlx::{
     Connection as _, PgPool,
@@ -24,32 +27,51 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
+pub use aggregate::{Aggregate, Aggregated, Grouping, Groups, Measure, PathGrouping, PathOf, Step};
 pub use audit::{AuditClose, AuditOpen, AuditRow, AuditState};
-pub use collections::CollectionRow;
+pub use collections::{CollectionRow, CollectionSearch};
 pub use detections::{Detection, DetectionFilter, DetectionRow, RunRow};
 pub use error::{Error, Result};
+pub use filter::{Filter, FilterError};
 pub use flights::FlightRow;
-pub use items::{ItemRow, Written};
-pub use search::{Page, PageKey, Search};
+pub use items::{ItemRow, ItemsTransaction, Written};
+pub use search::{Cursor, Matched, Page, Search, SortField, SortKey};
 pub use tokens::Token;
 
+use self::upkeep::Wanted;
 use crate::catalog::Layer;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 
-/// Longest that one statement may take: a client that asks for more has left long before.
-const STATEMENT_TIMEOUT: &str = "30s";
+/// How each connection works.
+const SESSION: [(&str, &str); 4] = [
+    // A client that asks for more has left long before.
+    ("statement_timeout", "30s"),
+    // A statement whose client has gone is cancelled.
+    ("client_connection_check_interval", "1s"),
+    // It compiles for longer than our statements run.
+    ("jit", "off"),
+    ("timezone", "UTC"),
+];
+
+/// A plan made without the values would take a small box for half of the world, and no index on a property.
+const PLANNED_EACH_TIME: [(&str, &str); 1] = [("plan_cache_mode", "force_custom_plan")];
 
 /// Longest wait for a free connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Connections per process: PostgreSQL works best with few per core, and allows 100 in all by default.
-const CONNECTIONS: u32 = 16;
+/// Connections of each of the two pools: PostgreSQL works best with few per core, and allows 100 in all by default.
+const CONNECTIONS: u32 = 8;
 
 /// The database of polder. Cheap to clone; all clones share one pool.
 #[derive(Clone, Debug)]
 pub struct Database {
+    /// For statements that have one good plan: an item by its name, a write. It is made once and kept.
     pool: PgPool,
+    /// For searches, of which each wants a plan of its own.
+    searches: PgPool,
+    /// Properties that searches asked for, which may want an index.
+    wanted: Arc<Wanted>,
 }
 
 impl Database {
@@ -59,19 +81,15 @@ impl Database {
     /// [`Error::Connect`] when nobody answers there or the password is wrong.
     pub async fn connect(url: &str) -> Result<Self> {
         let options: PgConnectOptions = url.parse().map_err(|source| Error::Connect { source })?;
-        // JIT compiles for longer than our statements run.
-        let options = options.application_name("polder").options([
-            ("statement_timeout", STATEMENT_TIMEOUT),
-            ("jit", "off"),
-            ("timezone", "UTC"),
-        ]);
-        let pool = PgPoolOptions::new()
-            .max_connections(CONNECTIONS)
-            .acquire_timeout(ACQUIRE_TIMEOUT)
-            .connect_with(options)
-            .await
-            .map_err(|source| Error::Connect { source })?;
-        Ok(Self { pool })
+        let options = options.application_name("polder").options(SESSION);
+        let pools = PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(ACQUIRE_TIMEOUT);
+        Self::open(options, pools).await.map_err(|source| Error::Connect { source })
+    }
+
+    async fn open(options: PgConnectOptions, pools: PgPoolOptions) -> sqlx::Result<Self> {
+        let pool = pools.clone().connect_with(options.clone()).await?;
+        let searches = pools.connect_lazy_with(options.options(PLANNED_EACH_TIME));
+        Ok(Self { pool, searches, wanted: Arc::default() })
     }
 
     /// Brings the schema up to date and describes the four collections in it. Running it twice changes nothing; two
@@ -108,6 +126,7 @@ impl Database {
     /// Closes all connections.
     pub async fn close(&self) {
         self.pool.close().await;
+        self.searches.close().await;
     }
 }
 

@@ -67,10 +67,9 @@ async fn make_template(admin: &mut PgConnection, server: &PgConnectOptions) -> S
 }
 
 async fn open(server: &PgConnectOptions, name: &str) -> Database {
-    let options = server.clone().database(name).options([("statement_timeout", super::STATEMENT_TIMEOUT)]);
-    let pool =
-        sqlx::postgres::PgPoolOptions::new().max_connections(4).connect_with(options).await.expect("a connection");
-    Database { pool }
+    let options = server.clone().database(name).options(super::SESSION);
+    let pools = sqlx::postgres::PgPoolOptions::new().max_connections(4);
+    Database::open(options, pools).await.expect("a connection")
 }
 
 async fn run(admin: &mut PgConnection, statement: String) {

@@ -2,27 +2,49 @@
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use sha2::{Digest, Sha256};
-use sqlx::Row as _;
+use sqlx::{Row as _, postgres::PgRow};
 
-use super::{Database, Error, Result};
+use super::{Database, Error, Filter, Result};
 use crate::catalog::Role;
 
 /// Who a token speaks for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Token {
     pub name: String,
     pub role: Role,
+    /// What it sees is narrowed by this; without one it sees everything.
+    pub filter: Option<Filter>,
 }
 
 impl Database {
-    /// Makes a token and returns its secret, which cannot be had again.
+    /// Makes a token and returns its secret, which cannot be had again. With a filter it sees only what that lets
+    /// through.
     ///
     /// # Errors
     /// [`Error::Query`].
-    pub async fn create_token(&self, name: &str, role: Role) -> Result<String> {
+    pub async fn create_token(&self, name: &str, role: Role, filter: Option<&Filter>) -> Result<String> {
         let secret = format!("polder_{}", URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>()));
-        self.ensure_token(name, role, &secret).await?;
+        sqlx::query("insert into tokens (name, role, hash, filter) values ($1, $2, $3, $4)")
+            .bind(name)
+            .bind(role.as_str())
+            .bind(hash(&secret))
+            .bind(filter.map(|filter| filter.to_json().to_string()))
+            .execute(&self.pool)
+            .await
+            .map_err(Error::query("make a token"))?;
         Ok(secret)
+    }
+
+    /// Lists the tokens that are valid, by name.
+    ///
+    /// # Errors
+    /// [`Error::Query`], [`Error::StoredFilter`].
+    pub async fn list_tokens(&self) -> Result<Vec<Token>> {
+        let rows = sqlx::query("select name, role, filter from tokens where revoked_at is null order by name, id")
+            .fetch_all(&self.pool)
+            .await
+            .map_err(Error::query("list the tokens"))?;
+        rows.iter().map(token).collect()
     }
 
     /// Makes sure that a secret that is known already is a token. One that is there stays as it is, also when it was
@@ -48,13 +70,12 @@ impl Database {
     /// # Errors
     /// [`Error::Query`].
     pub async fn find_token(&self, secret: &str) -> Result<Option<Token>> {
-        let row = sqlx::query("select name, role from tokens where hash = $1 and revoked_at is null")
+        let row = sqlx::query("select name, role, filter from tokens where hash = $1 and revoked_at is null")
             .bind(hash(secret))
             .fetch_optional(&self.pool)
             .await
             .map_err(Error::query("check a token"))?;
-        let Some(row) = row else { return Ok(None) };
-        Ok(Some(Token { name: row.get("name"), role: row.get::<&str, _>("role").parse()? }))
+        row.as_ref().map(token).transpose()
     }
 
     /// Revokes all tokens of this name and returns how many there were.
@@ -71,6 +92,13 @@ impl Database {
     }
 }
 
+/// A filter that cannot be read must never mean that there is none.
+fn token(row: &PgRow) -> Result<Token> {
+    let filter = row.get::<Option<&str>, _>("filter").map(serde_json::from_str).transpose()?;
+    let filter = filter.as_ref().map(Filter::parse_json).transpose()?;
+    Ok(Token { name: row.get("name"), role: row.get::<&str, _>("role").parse()?, filter })
+}
+
 fn hash(secret: &str) -> Vec<u8> {
     Sha256::digest(secret.as_bytes()).to_vec()
 }
@@ -83,9 +111,9 @@ mod tests {
     #[tokio::test]
     async fn a_token_speaks_for_its_role_until_it_is_revoked() {
         with_database(|database| async move {
-            let secret = database.create_token("ci", Role::Pipeline).await.unwrap();
+            let secret = database.create_token("ci", Role::Pipeline, None).await.unwrap();
             let found = database.find_token(&secret).await.unwrap();
-            assert_eq!(found, Some(Token { name: "ci".into(), role: Role::Pipeline }));
+            assert_eq!(found, Some(Token { name: "ci".into(), role: Role::Pipeline, filter: None }));
             assert_eq!(database.find_token("polder_guess").await.unwrap(), None);
             assert_eq!(database.revoke_tokens("ci").await.unwrap(), 1);
             assert_eq!(database.find_token(&secret).await.unwrap(), None);
@@ -98,7 +126,7 @@ mod tests {
     #[tokio::test]
     async fn the_secret_is_not_in_the_database() {
         with_database(|database| async move {
-            let secret = database.create_token("ci", Role::Viewer).await.unwrap();
+            let secret = database.create_token("ci", Role::Viewer, None).await.unwrap();
             let row: String =
                 sqlx::query_scalar("select tokens::text from tokens").fetch_one(&database.pool).await.unwrap();
             assert!(!row.contains(&secret) && !row.contains(&hex::encode(&secret)));

@@ -1,12 +1,14 @@
 //! The table `items`: writing items, and reading one.
 
-use std::collections::BTreeMap;
+mod write;
+
+pub use write::ItemsTransaction;
 
 use chrono::{DateTime, Utc};
 use sqlx::{Row as _, postgres::PgRow};
 
 use super::{Database, Error, Result};
-use crate::catalog::{Flight, Hrefs, ItemText, Layer, ModelName, Project, StoredItem};
+use crate::catalog::{Flight, Hrefs, ItemText, Layer, ModelName, Project};
 
 /// An item as it is kept.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,60 +28,9 @@ pub struct Written {
     pub unchanged: usize,
 }
 
-// Arrays, so that one statement writes one item or a thousand. Same digest, same item: the row is left as it is,
-// with its times.
-const UPSERT: &str = "
-    insert into items (collection, id, geometry, starts_at, ends_at, properties, body, links, assets, digest)
-    select i.collection, i.id, st_setsrid(st_force2d(st_geomfromgeojson(i.geometry)), 4326),
-        i.starts_at, i.ends_at, i.properties::jsonb, i.body, i.links, i.assets, i.digest
-    from unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::timestamptz[], $6::text[], $7::text[],
-        $8::text[], $9::text[], $10::text[])
-        as i (collection, id, geometry, starts_at, ends_at, properties, body, links, assets, digest)
-    on conflict (collection, id) do update
-    set geometry = excluded.geometry, starts_at = excluded.starts_at, ends_at = excluded.ends_at,
-        properties = excluded.properties, body = excluded.body, links = excluded.links, assets = excluded.assets,
-        digest = excluded.digest, updated_at = now()
-    where items.digest <> excluded.digest
-    returning xmax = 0 as inserted";
-
 pub(super) const COLUMNS: &str = "collection, id, starts_at, body, links, assets, digest";
 
 impl Database {
-    /// Writes an item, new or changed. The same item again changes nothing.
-    ///
-    /// # Errors
-    /// [`Error::UnknownCollection`], [`Error::Query`].
-    pub async fn upsert_item(&self, item: &StoredItem) -> Result<Written> {
-        self.upsert_items(std::slice::from_ref(item)).await
-    }
-
-    /// Writes many items, all or none. Of two with one id the later counts.
-    ///
-    /// # Errors
-    /// [`Error::UnknownCollection`], [`Error::Query`]; nothing is written then.
-    pub async fn upsert_items(&self, items: &[StoredItem]) -> Result<Written> {
-        // One order for all writers: two that write the same items wait for each other and never deadlock.
-        let items: BTreeMap<(&str, &str), &StoredItem> =
-            items.iter().map(|item| ((item.collection.as_str(), item.id.as_str()), item)).collect();
-        let items: Vec<&StoredItem> = items.into_values().collect();
-        let rows = sqlx::query(UPSERT)
-            .bind(column(&items, |item| item.collection.as_str()))
-            .bind(column(&items, |item| item.id.as_str()))
-            .bind(column(&items, |item| item.geometry.as_deref()))
-            .bind(column(&items, |item| item.starts_at))
-            .bind(column(&items, |item| item.ends_at))
-            .bind(column(&items, |item| item.properties.as_str()))
-            .bind(column(&items, |item| item.text.body.as_str()))
-            .bind(column(&items, |item| item.text.links.as_str()))
-            .bind(column(&items, |item| item.text.assets.as_str()))
-            .bind(column(&items, |item| item.digest.as_str()))
-            .fetch_all(&self.pool)
-            .await
-            .map_err(|error| refused(error, &items))?;
-        let inserted = rows.iter().filter(|row| row.get("inserted")).count();
-        Ok(Written { inserted, updated: rows.len() - inserted, unchanged: items.len() - rows.len() })
-    }
-
     /// Returns an item, or nothing when there is none of this id.
     ///
     /// # Errors
@@ -181,17 +132,11 @@ pub(super) fn item_row(row: &PgRow) -> ItemRow {
     }
 }
 
-fn column<'a, T>(items: &[&'a StoredItem], value: impl Fn(&'a StoredItem) -> T) -> Vec<T> {
-    items.iter().map(|item| value(item)).collect()
-}
-
-fn refused(error: sqlx::Error, items: &[&StoredItem]) -> Error {
-    match (Error::constraint(&error), items.first()) {
-        (Some("items_collection_known"), Some(first)) => {
-            let unknown = items.iter().find(|item| Layer::from_collection(&item.collection).is_none()).unwrap_or(first);
-            Error::UnknownCollection(unknown.collection.clone())
-        }
-        _ => Error::query("write items")(error),
+impl std::ops::AddAssign for Written {
+    fn add_assign(&mut self, other: Self) {
+        self.inserted += other.inserted;
+        self.updated += other.updated;
+        self.unchanged += other.unchanged;
     }
 }
 
@@ -200,7 +145,7 @@ mod tests {
     use super::*;
     use crate::{
         catalog::{
-            Photo, PhotoName,
+            Photo, PhotoName, StoredItem,
             examples::{orthophoto, photo, scheme},
         },
         database::testing::with_database,
@@ -260,13 +205,13 @@ mod tests {
             let named = |name: String| stored(&Photo { name: PhotoName::for_file(&name), ..photo() });
             let mut items: Vec<StoredItem> = (0..500).map(|i| named(format!("{i}.jpg"))).collect();
             items.push(StoredItem { collection: "nobody".into(), ..items[0].clone() });
-            let refused = database.upsert_items(&items).await.unwrap_err();
+            let refused = database.upsert_items(&items, None).await.unwrap_err();
             assert!(matches!(refused, Error::UnknownCollection(ref name) if name == "nobody"), "{refused}");
             let flight = (photo().project, photo().flight);
             assert!(database.list_flight_items(Layer::Raw, &flight.0, &flight.1).await.unwrap().is_empty());
             items.pop();
             items.push(items[0].clone());
-            assert_eq!(database.upsert_items(&items).await.unwrap().inserted, 500);
+            assert_eq!(database.upsert_items(&items, None).await.unwrap().inserted, 500);
             assert_eq!(database.list_flight_items(Layer::Raw, &flight.0, &flight.1).await.unwrap().len(), 500);
         })
         .await;

@@ -1,14 +1,27 @@
 //! Searching items: what is asked becomes one statement with bound values, answered page by page.
 //!
-//! Pages go by key: newest first, and items of one time by collection and id. A page starts after the last item of
-//! the one before, so items that come or go meanwhile neither repeat nor hide others.
+//! Pages go by key ([`order`]): a page starts behind the last item of the one before, so items that come or go
+//! meanwhile neither repeat nor hide others. Each of them is a search of its own, so an answer of many items is read in
+//! several and never held as a whole.
 
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use chrono::{DateTime, Utc};
-use sqlx::{Postgres, QueryBuilder};
+mod conditions;
+mod count;
+mod cursor;
+mod order;
+mod statement;
 
+use sqlx::{Postgres, QueryBuilder, postgres::PgRow};
+
+pub(super) use self::conditions::{push_where, push_within};
+use self::order::{Order, Stage};
+pub use self::{
+    count::Matched,
+    cursor::Cursor,
+    order::{SortField, SortKey},
+};
 use super::{
-    Database, Error, Result,
+    Database, Result,
+    filter::Filter,
     items::{COLUMNS, ItemRow, item_row},
 };
 use crate::{catalog::Interval, spatial::Bbox};
@@ -21,50 +34,43 @@ pub struct Search {
     /// Degrees; `west > east` crosses the antimeridian.
     pub bbox: Option<Bbox>,
     pub datetime: Option<Interval>,
+    /// When the item begins, which tells more than `datetime` where items last.
+    pub starts: Option<Interval>,
     /// `GeoJSON`, lon before lat.
     pub intersects: Option<String>,
+    /// Terms of which an item has any among its words.
+    pub words: Option<Vec<String>>,
+    pub filter: Option<Filter>,
+    /// Newest first when empty.
+    pub sort: Vec<SortKey>,
     pub limit: usize,
-    pub after: Option<PageKey>,
+    pub cursor: Option<Cursor>,
 }
 
-/// The place of an item in the order of a search.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PageKey {
-    pub starts_at: DateTime<Utc>,
-    pub collection: String,
-    pub id: String,
-}
-
-/// Some answers, and where the next ones start.
-#[derive(Clone, Debug, PartialEq)]
+/// Some answers, and where those around them are.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Page {
     pub items: Vec<ItemRow>,
-    pub next: Option<PageKey>,
+    pub next: Option<Cursor>,
+    pub prev: Option<Cursor>,
 }
 
-impl PageKey {
-    /// Writes the key as a token for a URL.
-    pub fn token(&self) -> String {
-        let micros = self.starts_at.timestamp_micros();
-        URL_SAFE_NO_PAD.encode(format!("{micros}/{}/{}", self.collection.len(), self.collection.clone() + &self.id))
+impl Search {
+    /// Names the properties that are sorted or filtered by.
+    fn properties(&self) -> impl Iterator<Item = String> {
+        let sorted = self.sort.iter().filter_map(|key| match &key.field {
+            SortField::Property(name) => Some(name.clone()),
+            _ => None,
+        });
+        let filtered = self.filter.iter().flat_map(Filter::properties);
+        sorted.chain(filtered.collect::<Vec<_>>())
     }
 
-    /// Reads a token.
-    ///
-    /// # Errors
-    /// [`Error::PageKey`] when [`PageKey::token`] did not write it.
-    pub fn parse(token: &str) -> Result<Self> {
-        Self::read(token).ok_or_else(|| Error::PageKey(token.to_owned()))
-    }
-
-    fn read(token: &str) -> Option<Self> {
-        let text = String::from_utf8(URL_SAFE_NO_PAD.decode(token).ok()?).ok()?;
-        let (micros, rest) = text.split_once('/')?;
-        let (length, names) = rest.split_once('/')?;
-        let (collection, id) = names.split_at_checked(length.parse().ok()?)?;
-        let starts_at = DateTime::from_timestamp_micros(micros.parse().ok()?)?;
-        let whole = !names.contains('\0') && !id.is_empty();
-        whole.then(|| Self { starts_at, collection: collection.to_owned(), id: id.to_owned() })
+    /// Tells whether nothing is asked but which collections.
+    fn is_whole_collections(&self) -> bool {
+        let Self { ids, bbox, datetime, starts, intersects, words, filter, .. } = self;
+        let asked = [ids.is_some(), bbox.is_some(), datetime.is_some(), starts.is_some()];
+        intersects.is_none() && words.is_none() && filter.is_none() && !asked.contains(&true)
     }
 }
 
@@ -72,85 +78,88 @@ impl Database {
     /// Returns the items that a search finds, at most `limit` of them.
     ///
     /// # Errors
-    /// [`Error::Query`].
+    /// [`Error::PageToken`](super::Error::PageToken) when the cursor is of another search,
+    /// [`Error::Query`](super::Error::Query).
     pub async fn search_items(&self, search: &Search) -> Result<Page> {
-        let mut statement = statement(search);
-        let rows = statement.build().fetch_all(&self.pool).await.map_err(Error::query("search items"))?;
-        let mut items: Vec<ItemRow> = rows.iter().map(item_row).collect();
-        let more = items.len() > search.limit;
-        items.truncate(search.limit);
-        let key = |item: &ItemRow| PageKey {
-            starts_at: item.starts_at,
-            collection: item.collection.clone(),
-            id: item.id.clone(),
+        self.wanted.note(search.properties());
+        let order = Order::new(&search.sort);
+        let matched = search.cursor.as_ref().and_then(|cursor| cursor.matched);
+        let start = self.start_of(search).await?;
+        let mut found = self.rows(search, &order, start.as_ref(), COLUMNS).await?;
+        let more = found.len() > search.limit;
+        found.truncate(search.limit);
+        let at = |row: Option<&_>, backward| row.map(|row| Cursor { keys: order.keys_of(row), backward, matched });
+        let next = if more { at(found.last(), false) } else { None };
+        let prev = if start.is_some() { at(found.first(), true) } else { None };
+        Ok(Page { items: found.iter().map(item_row).collect(), next, prev })
+    }
+
+    /// Finds where a page starts: at its cursor, or when that looks back, a page of `limit` items before it. Nothing is
+    /// the very beginning, also when there is less than a page before.
+    ///
+    /// # Errors
+    /// As [`Database::search_items`].
+    pub async fn start_of(&self, search: &Search) -> Result<Option<Cursor>> {
+        let Some(cursor) = search.cursor.as_ref().filter(|cursor| cursor.backward) else {
+            return Ok(search.cursor.clone());
         };
-        let next = if more { items.last().map(key) } else { None };
-        Ok(Page { items, next })
+        let order = Order::new(&search.sort);
+        let passed = self.rows(search, &order, Some(cursor), "1").await?;
+        let before = passed.get(search.limit);
+        Ok(before.map(|row| Cursor { keys: order.keys_of(row), backward: false, matched: cursor.matched }))
+    }
+
+    /// Returns the rows behind a cursor (or before it, from there backwards), one more than the limit.
+    async fn rows(
+        &self,
+        search: &Search,
+        order: &Order,
+        cursor: Option<&Cursor>,
+        columns: &'static str,
+    ) -> Result<Vec<PgRow>> {
+        let mut found = Vec::new();
+        for stage in order.stages(cursor)? {
+            let mut query = QueryBuilder::new("select ");
+            query.push(columns);
+            let wanted = search.limit + 1 - found.len();
+            push_page(&mut query, search, order, stage, cursor, wanted)?;
+            found.extend(self.all(&mut query, "search items").await?);
+            if found.len() > search.limit {
+                break;
+            }
+        }
+        Ok(found)
     }
 
     /// Returns the plan that PostgreSQL makes for a search, for tests that watch over indexes.
     #[cfg(test)]
     async fn explain_search(&self, search: &Search) -> String {
-        let mut explained = QueryBuilder::new("explain ");
-        conditions(&mut explained, search);
+        let order = Order::new(&search.sort);
+        let stage = order.stages(search.cursor.as_ref()).unwrap()[0];
+        let mut explained = QueryBuilder::new("explain select ");
+        explained.push(COLUMNS);
+        push_page(&mut explained, search, &order, stage, search.cursor.as_ref(), search.limit + 1).unwrap();
         let rows: Vec<String> = explained.build_query_scalar().fetch_all(&self.pool).await.expect("a plan");
         rows.join("\n")
     }
 }
 
-fn statement(search: &Search) -> QueryBuilder<Postgres> {
-    let mut query = QueryBuilder::new("");
-    conditions(&mut query, search);
-    query
-}
-
-fn conditions(query: &mut QueryBuilder<Postgres>, search: &Search) {
-    query.push("select ").push(COLUMNS).push(" from items where true");
-    if let Some(collections) = &search.collections {
-        query.push(" and collection = any(").push_bind(collections.clone()).push(")");
-    }
-    if let Some(ids) = &search.ids {
-        query.push(" and id = any(").push_bind(ids.clone()).push(")");
-    }
-    if let Some(bbox) = search.bbox {
-        within(query, bbox);
-    }
-    if let Some(geometry) = &search.intersects {
-        // A ring that crosses itself would make PostGIS fail; made valid, it means what its author saw.
-        query.push(" and st_intersects(geometry, st_makevalid(st_setsrid(st_force2d(st_geomfromgeojson(");
-        query.push_bind(geometry.clone()).push(")), 4326)))");
-    }
-    if let Some(Interval { start, end }) = search.datetime {
-        if let Some(start) = start {
-            query.push(" and ends_at >= ").push_bind(start);
-        }
-        if let Some(end) = end {
-            query.push(" and starts_at <= ").push_bind(end);
-        }
-    }
-    if let Some(PageKey { starts_at, collection, id }) = &search.after {
-        // The first comparison is what the index can use; the rest settles ties.
-        query.push(" and starts_at <= ").push_bind(*starts_at).push(" and (starts_at < ").push_bind(*starts_at);
-        query
-            .push(" or (collection, id) > (")
-            .push_bind(collection.clone())
-            .push(", ")
-            .push_bind(id.clone())
-            .push("))");
-    }
-    query.push(" order by starts_at desc, collection, id limit ").push_bind(search.limit as i64 + 1);
-}
-
-fn within(query: &mut QueryBuilder<Postgres>, bbox: Bbox) {
-    let Bbox { west, south, east, north } = bbox;
-    let halves = if west <= east { vec![(west, east)] } else { vec![(west, 180.0), (-180.0, east)] };
-    query.push(" and (");
-    for (i, (west, east)) in halves.into_iter().enumerate() {
-        query.push(if i == 0 { "" } else { " or " }).push("st_intersects(geometry, st_makeenvelope(");
-        query.push_bind(west).push(", ").push_bind(south).push(", ").push_bind(east).push(", ").push_bind(north);
-        query.push(", 4326))");
-    }
-    query.push(")");
+/// Writes what follows the columns.
+fn push_page(
+    query: &mut QueryBuilder<Postgres>,
+    search: &Search,
+    order: &Order,
+    stage: Stage,
+    cursor: Option<&Cursor>,
+    limit: usize,
+) -> Result<()> {
+    order.push_columns(query);
+    query.push(" from items");
+    push_where(query, search);
+    order.push_conditions(query, stage, cursor)?;
+    order.push_order(query, stage, cursor.is_some_and(|cursor| cursor.backward));
+    query.push(" limit ").push_bind(limit as i64);
+    Ok(())
 }
 
 #[cfg(test)]
@@ -176,7 +185,7 @@ mod tests {
             ..photo()
         });
         let items: Vec<StoredItem> = photos.map(|photo| StoredItem::of(&photo.item(&scheme()), &[]).unwrap()).collect();
-        database.upsert_items(&items).await.unwrap();
+        database.upsert_items(&items, None).await.unwrap();
     }
 
     async fn found(database: &Database, search: Search) -> Vec<String> {
@@ -191,7 +200,7 @@ mod tests {
     async fn each_condition_keeps_what_it_says() {
         with_database(|database| async move {
             three_photos(&database).await;
-            let all = ["b", "c", "a"];
+            let all = ["c", "b", "a"];
             let none: [&str; 0] = [];
             assert_eq!(found(&database, Search::default()).await, all);
             assert_eq!(found(&database, Search { bbox: Some(NEAR), ..Search::default() }).await, all);
@@ -202,7 +211,7 @@ mod tests {
             let noon_only = Search { datetime: until("../2025-06-23T10:00:30Z"), ..Search::default() };
             assert_eq!(found(&database, noon_only).await, ["a"]);
             let later = Search { datetime: until("2025-06-23T10:00:30Z/.."), ..Search::default() };
-            assert_eq!(found(&database, later).await, ["b", "c"]);
+            assert_eq!(found(&database, later).await, ["c", "b"]);
             let exact = Search { datetime: until("2025-06-23T12:00:00+02:00"), ..Search::default() };
             assert_eq!(found(&database, exact).await, ["a"]);
             let ids = Search { ids: Some(vec!["dijk-a.flight-2025.c.jpg".into()]), ..Search::default() };
@@ -242,11 +251,11 @@ mod tests {
                 };
                 database.upsert_item(&StoredItem::of(&newer.item(&scheme()), &[]).unwrap()).await.unwrap();
                 match page.next {
-                    Some(key) => search.after = Some(PageKey::parse(&key.token()).unwrap()),
+                    Some(cursor) => search.cursor = Some(Cursor::parse(&cursor.token()).unwrap()),
                     None => break,
                 }
             }
-            assert_eq!(ids, ["b", "c", "a"].map(|name| format!("dijk-a.flight-2025.{name}.jpg")));
+            assert_eq!(ids, ["c", "b", "a"].map(|name| format!("dijk-a.flight-2025.{name}.jpg")));
         })
         .await;
     }
@@ -267,24 +276,8 @@ mod tests {
             let plan = database.explain_search(&Search { bbox: Some(NEAR), limit: 10, ..Search::default() }).await;
             assert!(plan.contains("items_geometry"), "{plan}");
             let plan = database.explain_search(&Search { limit: 10, ..Search::default() }).await;
-            assert!(plan.contains("items_page") && !plan.contains("Sort Key: starts_at DESC, collection"), "{plan}");
+            assert!(plan.contains("items_order") && !plan.contains("Sort Key: starts_at DESC, collection"), "{plan}");
         })
         .await;
-    }
-
-    #[test]
-    fn a_key_comes_back_from_its_token_whatever_the_names_are() {
-        for (collection, id) in [("drone-raw", "p.f.a.jpg"), ("", "/"), ("a/b", "é \"x\""), ("9", "9/9")] {
-            let starts_at = "2025-06-23T10:00:00.123456Z".parse().unwrap();
-            let key = PageKey { starts_at, collection: collection.into(), id: id.into() };
-            assert_eq!(PageKey::parse(&key.token()).unwrap(), key);
-        }
-    }
-
-    #[test]
-    fn what_is_no_token_is_refused() {
-        for wrong in ["", "x", "AAAA", "MS8y", "MS85OTk5OTk5OTk5OTk5OTk5OTk5L2Fi", "é"] {
-            assert!(PageKey::parse(wrong).is_err(), "{wrong:?}");
-        }
     }
 }

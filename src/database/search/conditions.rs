@@ -1,0 +1,87 @@
+//! What a search asks of an item, as conditions with bound values.
+
+use sqlx::{Postgres, QueryBuilder};
+
+use super::Search;
+use crate::{
+    catalog::Interval,
+    database::filter::{Subject, push_filter},
+    spatial::Bbox,
+};
+
+/// Writes ` where …`: every condition of the search but its order and its page.
+pub(in crate::database) fn push_where(query: &mut QueryBuilder<Postgres>, search: &Search) {
+    query.push(" where true");
+    match search.collections.as_deref() {
+        None => {}
+        // One value keeps the order of the index (collection, starts_at, id); a list does not.
+        Some([only]) => _ = query.push(" and collection = ").push_bind(only.clone()),
+        Some(several) => _ = query.push(" and collection = any(").push_bind(several.to_vec()).push(")"),
+    }
+    if let Some(ids) = &search.ids {
+        query.push(" and id = any(").push_bind(ids.clone()).push(")");
+    }
+    if let Some(bbox) = search.bbox {
+        push_within(query, bbox);
+    }
+    if let Some(geometry) = &search.intersects {
+        // A ring that crosses itself would make PostGIS fail; made valid, it means what its author saw.
+        query.push(" and st_intersects(geometry, st_makevalid(st_setsrid(st_force2d(st_geomfromgeojson(");
+        query.push_bind(geometry.clone()).push(")), 4326)))");
+    }
+    if let Some(interval) = search.datetime {
+        push_during(query, interval);
+    }
+    if let Some(Interval { start, end }) = search.starts {
+        for (operator, at) in [(" >= ", start), (" <= ", end)] {
+            if let Some(at) = at {
+                query.push(" and starts_at").push(operator).push_bind(at);
+            }
+        }
+    }
+    if let Some(words) = &search.words {
+        push_words(query, words);
+    }
+    if let Some(filter) = &search.filter {
+        query.push(" and ");
+        push_filter(query, filter, Subject::Items);
+    }
+}
+
+/// Writes that the geometry of a row lies in a box at least in part.
+pub(in crate::database) fn push_within(query: &mut QueryBuilder<Postgres>, bbox: Bbox) {
+    let Bbox { west, south, east, north } = bbox;
+    let halves = if west <= east { vec![(west, east)] } else { vec![(west, 180.0), (-180.0, east)] };
+    query.push(" and (");
+    for (i, (west, east)) in halves.into_iter().enumerate() {
+        query.push(if i == 0 { "" } else { " or " }).push("st_intersects(geometry, st_makeenvelope(");
+        query.push_bind(west).push(", ").push_bind(south).push(", ").push_bind(east).push(", ").push_bind(north);
+        query.push(", 4326))");
+    }
+    query.push(")");
+}
+
+/// Items of one moment are found by their start alone, the few that last by their end too: each arm is one range of one
+/// index. The first condition is implied by both; it lets a search that walks from new to old begin at the end.
+fn push_during(query: &mut QueryBuilder<Postgres>, interval: Interval) {
+    if let Some(end) = interval.end {
+        query.push(" and starts_at <= ").push_bind(end);
+    }
+    let Some(start) = interval.start else { return };
+    query.push(" and ((starts_at >= ").push_bind(start);
+    if let Some(end) = interval.end {
+        query.push(" and starts_at <= ").push_bind(end);
+    }
+    query.push(") or (lasts and ends_at >= ").push_bind(start).push("))");
+}
+
+/// Any of the terms; the words of one term follow each other.
+fn push_words(query: &mut QueryBuilder<Postgres>, terms: &[String]) {
+    query.push(" and properties ?| array['title', 'description', 'keywords']");
+    query.push(" and to_tsvector('simple', polder_words(properties)) @@ (");
+    for (i, term) in terms.iter().enumerate() {
+        query.push(if i == 0 { "" } else { " || " }).push("phraseto_tsquery('simple', ");
+        query.push_bind(term.clone()).push(")");
+    }
+    query.push(if terms.is_empty() { "''::tsquery)" } else { ")" });
+}
