@@ -20,7 +20,6 @@ pub mod simulation;
 pub mod database;
 pub mod storage;
 
-#[cfg(feature = "gdal")]
 pub mod pipeline;
 
 pub mod api;

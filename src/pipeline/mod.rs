@@ -4,66 +4,37 @@
 //! since only what an item names exists. A step's run is named by a hash of its inputs and parameters, so that
 //! doing it again, after a crash or for no reason, ends with the same catalog.
 
+#[cfg(feature = "gdal")]
 mod audit;
+#[cfg(feature = "gdal")]
+mod context;
+#[cfg(feature = "gdal")]
 mod detect;
+#[cfg(feature = "gdal")]
 mod error;
+#[cfg(feature = "gdal")]
 mod examine;
+#[cfg(feature = "gdal")]
 mod footprint;
+#[cfg(feature = "gdal")]
 mod ingest;
+#[cfg(feature = "gdal")]
 mod lineage;
+#[cfg(feature = "gdal")]
 mod models;
+#[cfg(feature = "gdal")]
 mod stitch;
+mod transactions;
 
-use std::path::PathBuf;
-
-use crate::{
-    catalog::{Layer, StorageScheme},
-    database::Database,
-    storage::Storage,
+#[cfg(feature = "gdal")]
+pub use self::{
+    context::{Context, Observer, Progress},
+    detect::{DetectRequest, DetectionSummary, detect},
+    error::{Error, Result},
+    examine::{Warning, find_photos},
+    ingest::{FileOutcome, FileReport, IngestReport, IngestRequest, ingest},
+    lineage::object_of,
+    models::{ModelChoice, ModelToPublish, publish_model},
+    stitch::{StitchRequest, StitchSummary, stitch},
 };
-
-pub use detect::{DetectRequest, DetectionSummary, detect};
-pub use error::{Error, Result};
-pub use examine::{Warning, find_photos};
-pub use ingest::{FileOutcome, FileReport, IngestReport, IngestRequest, ingest};
-pub use lineage::object_of;
-pub use models::{ModelChoice, ModelToPublish, publish_model};
-pub use stitch::{StitchRequest, StitchSummary, stitch};
-
-/// What a use case works with.
-#[derive(Clone)]
-pub struct Context {
-    pub database: Database,
-    pub storage: Storage,
-    /// How items name the store.
-    pub scheme: StorageScheme,
-    /// Who is at work, for the audit.
-    pub actor: String,
-    /// Where files are kept while a step works.
-    pub work: PathBuf,
-}
-
-impl Context {
-    /// Returns the names of the buckets whose objects the API hands out.
-    pub(crate) fn own_buckets(&self) -> Vec<&str> {
-        Layer::ALL.into_iter().map(|layer| self.storage.bucket(layer)).collect()
-    }
-}
-
-/// How far a step is: what it does, and how much of it.
-#[derive(Clone, Debug)]
-pub struct Progress {
-    pub stage: String,
-    pub done: u64,
-    pub total: u64,
-}
-
-impl Progress {
-    /// Makes it from a share done, 0 to 1.
-    pub fn share(stage: &str, done: f64) -> Self {
-        Self { stage: stage.to_owned(), done: (done * 1000.0) as u64, total: 1000 }
-    }
-}
-
-/// Is told how far a step is.
-pub type Observer<'a> = &'a (dyn Fn(Progress) + Send + Sync);
+pub use transactions::{EditError, Editor, Method};

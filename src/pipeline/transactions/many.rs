@@ -1,0 +1,192 @@
+//! Adding many items at once: all or none, in the memory of a few.
+//!
+//! The features of a request are read one by one from its bytes, sorted by id (so that two requests with the same items
+//! wait for each other and never deadlock), and written batch by batch in one transaction. While the database writes one
+//! batch, the next is checked on another thread.
+
+use std::{borrow::Cow, ops::Range};
+
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::{EditError, Editor};
+use crate::{
+    catalog::{self, Fault, StoredItem},
+    database::Written,
+};
+
+/// Items that are checked and written at once.
+const BATCH: usize = 500;
+
+/// Faults that are told of one request.
+const MOST_FAULTS: usize = 100;
+
+/// What happens to items that are there already.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Method {
+    /// The whole request is refused.
+    #[default]
+    Insert,
+    /// They are replaced.
+    Upsert,
+}
+
+/// An item in the bytes of a request.
+#[derive(Clone, Debug)]
+struct Feature {
+    id: String,
+    /// Where it was in the request, as a JSON pointer.
+    pointer: String,
+    text: Range<usize>,
+}
+
+#[derive(Deserialize)]
+struct FeatureCollection<'a> {
+    #[serde(borrow)]
+    features: Vec<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct BulkItems<'a> {
+    #[serde(borrow)]
+    items: std::collections::BTreeMap<Cow<'a, str>, &'a RawValue>,
+    #[serde(default)]
+    method: Method,
+}
+
+#[derive(Deserialize)]
+struct Named<'a> {
+    #[serde(borrow, default)]
+    id: Option<Cow<'a, str>>,
+}
+
+impl Editor {
+    /// Adds the items of a feature collection, all or none, and returns their ids.
+    ///
+    /// # Errors
+    /// As [`Editor::add_item`]; faults are told by their place in the collection.
+    pub async fn add_items(&self, collection: &str, body: Bytes) -> Result<Vec<String>, EditError> {
+        let text = std::str::from_utf8(&body).map_err(|error| EditError::NoFeatures(error.to_string()))?;
+        let read: FeatureCollection = serde_json::from_str(text).map_err(catalog::Error::from)?;
+        let place = |(i, raw): (usize, &&RawValue)| feature(text, raw, format!("/features/{i}"));
+        let features = read.features.iter().enumerate().map(place).collect();
+        Ok(self.write(collection, body.clone(), features, Method::Insert).await?.0)
+    }
+
+    /// Adds or replaces the items of the bulk transaction extension, all or none, and says what became of them.
+    ///
+    /// # Errors
+    /// As [`Editor::add_items`].
+    pub async fn add_bulk(&self, collection: &str, body: Bytes) -> Result<Written, EditError> {
+        let text = std::str::from_utf8(&body).map_err(|error| EditError::NoFeatures(error.to_string()))?;
+        let read: BulkItems = serde_json::from_str(text).map_err(catalog::Error::from)?;
+        let place = |(key, raw): (&Cow<str>, &&RawValue)| {
+            feature(text, raw, format!("/items/{}", key.replace('~', "~0").replace('/', "~1")))
+        };
+        let features = read.items.iter().map(place).collect();
+        Ok(self.write(collection, body.clone(), features, read.method).await?.1)
+    }
+
+    async fn write(
+        &self,
+        collection: &str,
+        body: Bytes,
+        mut features: Vec<Feature>,
+        method: Method,
+    ) -> Result<(Vec<String>, Written), EditError> {
+        let ids: Vec<String> = features.iter().map(|feature| feature.id.clone()).collect();
+        features.sort_by(|a, b| a.id.cmp(&b.id));
+        let by = self.signed("add items", &format!("{collection}: {} items", ids.len()));
+        if method == Method::Upsert {
+            // Replacing needs to know what was there, so it is not written while it is read.
+            let mut items = Vec::with_capacity(features.len());
+            let mut faults = Vec::new();
+            for batch in features.chunks(BATCH) {
+                self.check(collection, &body, batch.to_vec()).await?.merge(&mut items, &mut faults);
+            }
+            refuse(faults)?;
+            let written = self.database.upsert_items(&items, Some(&by)).await?;
+            return Ok((ids, written));
+        }
+        let mut transaction = self.database.begin_items().await?;
+        let mut faults = Vec::new();
+        let mut checked: Vec<StoredItem> = Vec::new();
+        let mut batches = features.chunks(BATCH);
+        loop {
+            let batch = batches.next();
+            let next = async {
+                match batch {
+                    Some(batch) => self.check(collection, &body, batch.to_vec()).await.map(Some),
+                    None => Ok(None),
+                }
+            };
+            let writing = std::mem::take(&mut checked);
+            // After a fault nothing is written any more, but the rest is still checked.
+            let write = async {
+                if writing.is_empty() || !faults.is_empty() { Ok(()) } else { transaction.insert(&writing).await }
+            };
+            let (next, written) = tokio::join!(next, write);
+            written?;
+            match next? {
+                Some(next) => next.merge(&mut checked, &mut faults),
+                None => break,
+            }
+        }
+        refuse(faults)?;
+        let inserted = ids.len();
+        transaction.commit(Some(&by)).await?;
+        Ok((ids, Written { inserted, ..Written::default() }))
+    }
+
+    /// Checks a batch on a thread of its own.
+    async fn check(&self, collection: &str, body: &Bytes, batch: Vec<Feature>) -> Result<Checked, EditError> {
+        let (editor, body, collection) = (self.clone(), body.clone(), collection.to_owned());
+        Ok(tokio::task::spawn_blocking(move || {
+            let mut checked = Checked::default();
+            for feature in batch {
+                let text = std::str::from_utf8(&body[feature.text.clone()]).unwrap_or_default();
+                match editor.incoming(&collection, None, text, None) {
+                    Ok(item) => checked.items.push(item),
+                    Err(EditError::Catalog(catalog::Error::Faults(faults))) => {
+                        checked.faults.extend(
+                            faults.into_iter().map(|fault| Fault {
+                                pointer: format!("{}{}", feature.pointer, fault.pointer),
+                                ..fault
+                            }),
+                        );
+                    }
+                    Err(error) => checked.faults.push(Fault { pointer: feature.pointer, problem: error.to_string() }),
+                }
+            }
+            checked
+        })
+        .await?)
+    }
+}
+
+#[derive(Default)]
+struct Checked {
+    items: Vec<StoredItem>,
+    faults: Vec<Fault>,
+}
+
+impl Checked {
+    fn merge(self, items: &mut Vec<StoredItem>, faults: &mut Vec<Fault>) {
+        items.extend(self.items);
+        faults.extend(self.faults.into_iter().take(MOST_FAULTS - faults.len().min(MOST_FAULTS)));
+    }
+}
+
+fn refuse(faults: Vec<Fault>) -> Result<(), EditError> {
+    if faults.is_empty() { Ok(()) } else { Err(catalog::Error::Faults(faults).into()) }
+}
+
+/// Finds where a feature lies in the text, and its id; one without an id is told so when it is checked.
+fn feature(text: &str, raw: &RawValue, pointer: String) -> Feature {
+    let start = raw.get().as_ptr() as usize - text.as_ptr() as usize;
+    let named: Option<Named> = serde_json::from_str(raw.get()).ok();
+    let id = named.and_then(|named| named.id).unwrap_or_default().into_owned();
+    Feature { id, pointer, text: start..start + raw.get().len() }
+}
