@@ -17,6 +17,7 @@ use axum::{
 
 use super::{
     AppState,
+    access::Reader,
     catalog::find_item,
     conditional::{is_known, not_modified},
     problem::Problem,
@@ -32,8 +33,13 @@ pub(super) fn routes() -> Router<AppState> {
 
 type AssetPath = Path<(String, String, String)>;
 
-async fn head_asset(State(state): State<AppState>, path: AssetPath, headers: HeaderMap) -> Result<Response, Problem> {
-    let (object, etag) = match find_asset(&state, &path, &headers).await? {
+async fn head_asset(
+    State(state): State<AppState>,
+    reader: Reader,
+    path: AssetPath,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let (object, etag) = match find_asset(&state, &reader, &path, &headers).await? {
         Found::Object(object, etag) => (object, etag),
         Found::Answered(response) => return Ok(response),
     };
@@ -42,8 +48,13 @@ async fn head_asset(State(state): State<AppState>, path: AssetPath, headers: Hea
     Ok(response)
 }
 
-async fn get_asset(State(state): State<AppState>, path: AssetPath, headers: HeaderMap) -> Result<Response, Problem> {
-    let (object, etag) = match find_asset(&state, &path, &headers).await? {
+async fn get_asset(
+    State(state): State<AppState>,
+    reader: Reader,
+    path: AssetPath,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let (object, etag) = match find_asset(&state, &reader, &path, &headers).await? {
         Found::Object(object, etag) => (object, etag),
         Found::Answered(response) => return Ok(response),
     };
@@ -73,8 +84,13 @@ enum Found {
     Answered(Response),
 }
 
-async fn find_asset(state: &AppState, path: &AssetPath, headers: &HeaderMap) -> Result<Found, Problem> {
-    let object = match locate_asset(state, path).await? {
+async fn find_asset(
+    state: &AppState,
+    reader: &Reader,
+    path: &AssetPath,
+    headers: &HeaderMap,
+) -> Result<Found, Problem> {
+    let object = match locate_asset(state, reader, path).await? {
         Ok(object) => object,
         Err(url) => return Ok(Found::Answered(redirect(&url))),
     };
@@ -88,9 +104,10 @@ async fn find_asset(state: &AppState, path: &AssetPath, headers: &HeaderMap) -> 
 /// The object that an item's asset names, or the URL of an asset that is somebody else's.
 async fn locate_asset(
     state: &AppState,
+    reader: &Reader,
     Path((collection, id, key)): &AssetPath,
 ) -> Result<Result<ObjectRef, String>, Problem> {
-    let item = find_item(state, collection, id).await?;
+    let item = find_item(state, reader, collection, id).await?;
     let missing = || Problem::not_found("asset", &format!("{collection}/{id}/{key}"));
     let stored = item.text.find_asset(key)?.ok_or_else(missing)?;
     let asset: stac::Asset = serde_json::from_value(stored).map_err(|_| missing())?;

@@ -15,6 +15,7 @@ mod openapi;
 mod problem;
 mod query;
 mod start;
+mod swagger;
 #[cfg(test)]
 mod testing;
 
@@ -27,7 +28,10 @@ use axum::{
     middleware,
     routing::get,
 };
-use tokio::net::TcpListener;
+use tokio::{
+    net::TcpListener,
+    sync::{OwnedSemaphorePermit, Semaphore},
+};
 use tower_http::{
     catch_panic::CatchPanicLayer,
     compression::CompressionLayer,
@@ -68,22 +72,36 @@ pub struct AppState {
     pub database: Database,
     pub objects: Arc<dyn Objects>,
     pub settings: Arc<Settings>,
+    /// Taken by whoever works on a large body, so that memory has a limit whatever is sent at once.
+    bulk: Arc<Semaphore>,
 }
 
 impl AppState {
     pub fn new(database: Database, objects: impl Objects + 'static, settings: Settings) -> Self {
-        Self { database, objects: Arc::new(objects), settings: Arc::new(settings) }
+        Self { database, objects: Arc::new(objects), settings: Arc::new(settings), bulk: Arc::new(Semaphore::new(2)) }
+    }
+
+    /// Waits for its turn with a large body.
+    async fn bulk_turn(&self, size_bytes: usize) -> Option<OwnedSemaphorePermit> {
+        if size_bytes <= SMALL_BODY { None } else { self.bulk.clone().acquire_owned().await.ok() }
     }
 }
 
 /// Largest body of a request. A polygon of 10 000 places takes half of it.
 const LARGEST_BODY: usize = 1024 * 1024;
 
+/// Largest body that brings many items: some ten thousand of them.
+const LARGEST_BULK: usize = 32 * 1024 * 1024;
+
+/// Bodies larger than this are worked on one after the other.
+const SMALL_BODY: usize = 1024 * 1024;
+
 /// Returns the whole API.
 pub fn router(state: AppState) -> Router {
     let readable = Router::new()
         .merge(catalog::routes())
         .merge(openapi::routes())
+        .merge(swagger::routes())
         .route("/", get(start::start))
         .layer(CompressionLayer::new())
         .layer(middleware::from_fn(encoding::ignore_star))
@@ -111,7 +129,11 @@ pub async fn serve(
     state: AppState,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    axum::serve(listener, router(state)).with_graceful_shutdown(shutdown).await
+    let database = state.database.clone();
+    let upkeep = tokio::spawn(async move { database.keep_up().await });
+    let served = axum::serve(listener, router(state)).with_graceful_shutdown(shutdown).await;
+    upkeep.abort();
+    served
 }
 
 /// Lets any page read, on errors too: stac-browser shows what went wrong only if it may see it. No cookie is used, so
@@ -119,11 +141,12 @@ pub async fn serve(
 fn cors() -> CorsLayer {
     CorsLayer::new()
         .allow_origin(Any)
-        .allow_methods([Method::GET, Method::HEAD, Method::POST])
+        .allow_methods([Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
         .allow_headers(AllowHeaders::mirror_request())
         .expose_headers([
             header::ETAG,
             header::LINK,
+            header::LOCATION,
             header::CONTENT_LENGTH,
             header::CONTENT_RANGE,
             header::ACCEPT_RANGES,

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _, future::BoxFuture, stream::BoxStream};
 
 use crate::{
-    catalog::ObjectRef,
+    catalog::{Layer, ObjectRef},
     storage::{self, Storage},
 };
 
@@ -31,6 +31,9 @@ pub trait Objects: Send + Sync {
     /// Tells whether a bucket is polder's own: no other is ever read.
     fn is_own_bucket(&self, bucket: &str) -> bool;
 
+    /// Lists polder's own buckets.
+    fn own_buckets(&self) -> Vec<String>;
+
     /// Describes an object, in the version that it names if it names one; nothing when it is not there.
     fn find<'a>(&'a self, object: &'a ObjectRef) -> BoxFuture<'a, Result<Option<ObjectRef>, ObjectError>>;
 
@@ -51,6 +54,10 @@ pub trait Objects: Send + Sync {
 impl Objects for Storage {
     fn is_own_bucket(&self, bucket: &str) -> bool {
         self.buckets().layer(bucket).is_some()
+    }
+
+    fn own_buckets(&self) -> Vec<String> {
+        Layer::ALL.map(|layer| self.bucket(layer).to_owned()).to_vec()
     }
 
     fn find<'a>(&'a self, object: &'a ObjectRef) -> BoxFuture<'a, Result<Option<ObjectRef>, ObjectError>> {

@@ -1,4 +1,4 @@
-//! The OpenAPI documents, and a plain page that shows them.
+//! The OpenAPI document.
 //!
 //! utoipa writes OpenAPI 3.1; what STAC's media type and the class `oas30` name is 3.0. The words that differ are
 //! turned back here.
@@ -8,13 +8,13 @@ use std::sync::LazyLock;
 use axum::{
     Router,
     http::header,
-    response::{Html, IntoResponse, Response},
+    response::{IntoResponse, Response},
     routing::get,
 };
 use serde_json::{Map, Value, json};
 use utoipa::OpenApi as _;
 
-use super::{AppState, base::Base, catalog::Operations, start::escaped};
+use super::{AppState, base::Base, catalog::Operations};
 
 const MEDIA_TYPE: &str = "application/vnd.oai.openapi+json;version=3.0";
 
@@ -29,12 +29,13 @@ static STAC: LazyLock<Value> = LazyLock::new(|| {
         "license": { "name": "MIT OR Apache-2.0" },
     });
     document["security"] = json!([{}, { "token": [] }]);
+    describe(&mut document);
     document["components"]["securitySchemes"] = json!({ "token": { "type": "http", "scheme": "bearer" } });
     document
 });
 
 pub(super) fn routes() -> Router<AppState> {
-    Router::new().route("/stac/api", get(stac_document)).route("/stac/api.html", get(stac_page))
+    Router::new().route("/stac/api", get(stac_document))
 }
 
 async fn stac_document(Base(base): Base) -> Response {
@@ -43,49 +44,33 @@ async fn stac_document(Base(base): Base) -> Response {
     ([(header::CONTENT_TYPE, MEDIA_TYPE)], document.to_string()).into_response()
 }
 
-async fn stac_page(Base(base): Base) -> Html<String> {
-    let mut rows = String::new();
-    let paths = STAC["paths"].as_object().into_iter().flatten();
-    for (path, method, operation) in paths.flat_map(|(path, operations)| {
-        operations.as_object().into_iter().flatten().map(move |(method, operation)| (path, method, operation))
-    }) {
-        rows.push_str(&operation_html(path, method, operation));
+/// Adds to every operation what is true of all: any other answer is a problem, and a parameter is never null.
+fn describe(document: &mut Value) {
+    let problem = json!({
+        "description": "What went wrong",
+        "content": { "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } },
+    });
+    document["components"]["responses"] = json!({ "Problem": problem });
+    let paths = document["paths"].as_object_mut().into_iter().flatten();
+    for (_, operation) in paths.flat_map(|(_, operations)| operations.as_object_mut().into_iter().flatten()) {
+        if let Some(responses) = operation["responses"].as_object_mut() {
+            responses.insert("default".to_owned(), json!({ "$ref": "#/components/responses/Problem" }));
+        }
+        for parameter in operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten() {
+            unwrap_null(&mut parameter["schema"]);
+        }
     }
-    let base = escaped(&base);
-    Html(format!(
-        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>polder: STAC API</title>\
-         <meta name=\"viewport\" content=\"width=device-width\"><style>{}</style></head><body><main>\
-         <p><a href=\"{base}/\">polder</a></p><h1>STAC API</h1>\
-         <p>Starts at <a href=\"{base}/stac\">{base}/stac</a>. The same as a document for programs: \
-         <a href=\"{base}/stac/api\">OpenAPI 3.0</a>. Errors are <code>application/problem+json</code>.</p>\
-         {rows}</main></body></html>",
-        super::start::STYLE
-    ))
 }
 
-fn operation_html(path: &str, method: &str, operation: &Value) -> String {
-    let text = |value: &Value| escaped(value.as_str().unwrap_or_default());
-    let parameters = operation["parameters"].as_array().into_iter().flatten().map(|parameter| {
-        format!(
-            "<dt><code>{}</code> ({})</dt><dd>{}</dd>",
-            text(&parameter["name"]),
-            text(&parameter["in"]),
-            text(&parameter["description"])
-        )
-    });
-    let answers = operation["responses"]
-        .as_object()
-        .into_iter()
-        .flatten()
-        .map(|(status, answer)| format!("<dt>{}</dt><dd>{}</dd>", escaped(status), text(&answer["description"])));
-    format!(
-        "<section><h2><code>{} {}</code></h2><p>{}</p><dl>{}</dl><h3>Answers</h3><dl>{}</dl></section>",
-        escaped(&method.to_uppercase()),
-        escaped(path),
-        text(&operation["summary"]),
-        parameters.collect::<String>(),
-        answers.collect::<String>()
-    )
+/// `{allOf: [X], nullable: true}` and `{…, nullable: true}` without the null.
+fn unwrap_null(schema: &mut Value) {
+    let Some(members) = schema.as_object_mut() else { return };
+    if members.remove("nullable").is_some()
+        && let Some(Value::Array(mut all)) = members.remove("allOf")
+        && let Some(only) = all.pop()
+    {
+        *schema = only;
+    }
 }
 
 /// Turns the words of OpenAPI 3.1 into those of 3.0, in place.
@@ -146,7 +131,7 @@ mod tests {
         for word in ["\"null\"", "\"const\"", "\"examples\":["] {
             assert!(!text.contains(word), "{word} is a word of 3.1");
         }
-        assert_eq!(STAC["paths"].as_object().unwrap().len(), 7);
+        assert_eq!(STAC["paths"].as_object().unwrap().len(), 19);
     }
 
     #[test]

@@ -12,7 +12,10 @@ use tracing::error;
 use utoipa::ToSchema;
 
 use super::objects::ObjectError;
-use crate::{catalog, database};
+use crate::{
+    catalog::{self, Fault},
+    database,
+};
 
 /// An error that the client may see.
 #[derive(Debug)]
@@ -20,8 +23,10 @@ pub struct Problem {
     status: StatusCode,
     code: &'static str,
     detail: String,
+    /// Each thing that is wrong with what was sent.
+    faults: Vec<Fault>,
     /// What the status asks for beside the body, as `Retry-After`.
-    header: Option<(HeaderName, HeaderValue)>,
+    header: Option<Box<(HeaderName, HeaderValue)>>,
 }
 
 /// The JSON of a problem.
@@ -38,15 +43,19 @@ pub(super) struct ProblemBody<'a> {
     code: &'a str,
     /// The same as `detail`, under the name that STAC and OGC give it.
     description: &'a str,
+    /// Each thing that is wrong with a document that was sent, and where.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    #[schema(value_type = Option<Vec<Object>>, nullable = false)]
+    errors: &'a [Fault],
 }
 
 impl Problem {
     fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, detail: detail.into(), header: None }
+        Self { status, code, detail: detail.into(), faults: Vec::new(), header: None }
     }
 
     fn with(self, name: HeaderName, value: impl TryInto<HeaderValue>) -> Self {
-        Self { header: value.try_into().ok().map(|value| (name, value)), ..self }
+        Self { header: value.try_into().ok().map(|value| Box::new((name, value))), ..self }
     }
 
     /// 400: the parameter `name` has a value that cannot be used; `rule` says what would be right.
@@ -67,6 +76,17 @@ impl Problem {
     /// 404: there is no `what` named `name`.
     pub fn not_found(what: &str, name: &str) -> Self {
         Self::new(StatusCode::NOT_FOUND, "NotFound", format!("there is no {what} {name:?}"))
+    }
+
+    /// 409: what is asked contradicts what is there.
+    pub fn conflict(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, "Conflict", detail)
+    }
+
+    /// 412: somebody else was faster.
+    pub fn changed() -> Self {
+        let detail = "it has changed since you read it: read it again, and send the ETag of that in If-Match";
+        Self::new(StatusCode::PRECONDITION_FAILED, "PreconditionFailed", detail)
     }
 
     /// 413.
@@ -104,6 +124,12 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "Unavailable", detail).with(header::RETRY_AFTER, "5")
     }
 
+    /// 500, for what should never be.
+    pub fn broken(error: &dyn std::error::Error) -> Self {
+        error!("cannot answer: {error}");
+        Self::internal()
+    }
+
     fn internal() -> Self {
         let detail = "polder failed to answer; its log says why";
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", detail)
@@ -119,18 +145,28 @@ impl IntoResponse for Problem {
             detail: &self.detail,
             code: self.code,
             description: &self.detail,
+            errors: &self.faults,
         };
         let json = serde_json::to_vec(&body).expect("a struct of strings is JSON");
         let mut response = (self.status, [(header::CONTENT_TYPE, "application/problem+json")], json).into_response();
-        response.headers_mut().extend(self.header);
+        response.headers_mut().extend(self.header.map(|header| *header));
         response
     }
 }
 
 impl From<database::Error> for Problem {
     fn from(error: database::Error) -> Self {
-        if let database::Error::PageKey(token) = &error {
-            return Self::parameter("token", token, "use the token of a `next` link");
+        use database::Error;
+        match &error {
+            Error::PageToken(token) => {
+                return Self::parameter("token", token, "use the token of a `next` or `prev` link");
+            }
+            Error::ItemExists(..) | Error::CollectionExists(_) => {
+                return Self::new(StatusCode::CONFLICT, "AlreadyExists", error.to_string());
+            }
+            Error::UnknownCollection(name) => return Self::not_found("collection", name),
+            Error::ItemChanged => return Self::changed(),
+            _ => {}
         }
         if error.is_timeout() {
             let detail =
@@ -159,9 +195,14 @@ impl From<ObjectError> for Problem {
 
 impl From<catalog::Error> for Problem {
     fn from(error: catalog::Error) -> Self {
-        match &error {
-            catalog::Error::Time { value, rule } => Self::parameter("datetime", value, rule),
-            _ => Self::bad_request(error.to_string()),
+        match error {
+            catalog::Error::Time { value, rule } => Self::parameter("datetime", &value, rule),
+            catalog::Error::PatchTest { .. } => Self::conflict(error.to_string()),
+            catalog::Error::Faults(faults) => {
+                let detail = catalog::Error::Faults(faults.clone()).to_string();
+                Self { faults, ..Self::new(StatusCode::BAD_REQUEST, "InvalidDocument", detail) }
+            }
+            error => Self::bad_request(error.to_string()),
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::{
 /// The page is a glance, not a catalog.
 const FLIGHTS: i64 = 50;
 
-pub(super) const STYLE: &str = include_str!("start.css");
+const STYLE: &str = include_str!("start.css");
 
 pub(super) async fn start(State(state): State<AppState>, Base(base): Base) -> std::result::Result<Response, Problem> {
     let database = &state.database;
@@ -111,7 +111,7 @@ fn collections_html(base: &str, collections: &[CollectionRow]) -> String {
         format!(
             "<li><a href=\"{base}/stac/collections/{id}/items\">{}</a> <span class=\"n\">{}</span><br><small>{}</small></li>",
             text("title"),
-            row.items,
+            row.summary.items,
             text("description")
         )
     };
@@ -129,7 +129,7 @@ fn doors_html(base: &str) -> String {
 }
 
 /// Writes text so that HTML shows it and does nothing else with it.
-pub(super) fn escaped(text: &str) -> String {
+fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

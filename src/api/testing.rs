@@ -31,6 +31,10 @@ impl Objects for MemoryObjects {
         Layer::from_collection(bucket).is_some()
     }
 
+    fn own_buckets(&self) -> Vec<String> {
+        Layer::ALL.map(|layer| layer.collection().to_owned()).to_vec()
+    }
+
     fn find<'a>(&'a self, object: &'a ObjectRef) -> BoxFuture<'a, Result<Option<ObjectRef>, ObjectError>> {
         let found = self.0.get(&object.key).map(|bytes| ObjectRef { size_bytes: bytes.len() as u64, ..object.clone() });
         async { Ok(found) }.boxed()

@@ -1,5 +1,8 @@
 //! The contract of the API: whole answers of the real router on a real PostGIS.
 
+mod searching;
+mod transactions;
+
 use axum::{
     body::Body,
     http::{Request, StatusCode},
@@ -38,7 +41,7 @@ async fn add_photos(client: &Client, count: usize) {
     let photos = (0..count).map(|i| Photo { name: PhotoName::for_file(&format!("{i:03}.jpg")), ..photo() });
     let items: Vec<StoredItem> =
         photos.map(|photo| StoredItem::of(&photo.item(&scheme()), &["drone-raw"]).unwrap()).collect();
-    client.database.upsert_items(&items).await.unwrap();
+    client.database.upsert_items(&items, None).await.unwrap();
 }
 
 #[tokio::test]
@@ -343,7 +346,7 @@ async fn closed_reading_needs_a_token() {
             assert_eq!(refused.status, StatusCode::UNAUTHORIZED, "{path}");
             assert!(refused.header("www-authenticate").starts_with("Bearer"), "{path}");
         }
-        let secret = client.database.create_token("qgis", Role::Viewer).await.unwrap();
+        let secret = client.database.create_token("qgis", Role::Viewer, None).await.unwrap();
         let with = |secret: &str| {
             Request::get(ITEM).header("authorization", format!("Bearer {secret}")).body(Body::empty()).unwrap()
         };

@@ -6,12 +6,14 @@
 #[cfg(feature = "gdal")]
 mod flight;
 mod init;
+mod memory;
 mod migrate;
 #[cfg_attr(not(feature = "gdal"), expect(dead_code, reason = "progress is of commands that touch rasters"))]
 mod output;
 mod serve;
 #[cfg_attr(not(feature = "gdal"), expect(dead_code, reason = "commands that touch rasters write to the catalog"))]
 mod target;
+mod token;
 mod up;
 
 #[cfg(feature = "gdal")]
@@ -74,6 +76,8 @@ enum Command {
     Init(init::Args),
     /// Bring the database schema up to date; safe to repeat
     Migrate(migrate::Args),
+    /// Make, narrow, list and revoke the tokens of the API
+    Token(token::Args),
     /// Render a synthetic flight over a dike, with the truth beside it
     #[cfg(feature = "gdal")]
     Simulate(simulate::Args),
@@ -148,10 +152,17 @@ fn parse() -> anyhow::Result<Cli> {
 
 fn dispatch(command: Command, session: &Session) -> anyhow::Result<Outcome> {
     match command {
-        Command::Up(args) => wait_for(up::run(args, session)),
-        Command::Serve(args) => wait_for(serve::run(args, session)),
+        Command::Up(args) => {
+            memory::give_back();
+            wait_for(up::run(args, session))
+        }
+        Command::Serve(args) => {
+            memory::give_back();
+            wait_for(serve::run(args, session))
+        }
         Command::Init(args) => wait_for(init::run(args, session)),
         Command::Migrate(args) => wait_for(migrate::run(args, session)),
+        Command::Token(args) => wait_for(token::run(args, session)),
         #[cfg(feature = "gdal")]
         Command::Simulate(args) => simulate::run(&args, session),
         #[cfg(feature = "gdal")]

@@ -5,14 +5,15 @@ use serde_json::{Value, json};
 
 use super::{
     super::{AppState, base::Base, problem::Problem, query::Query},
-    CONFORMANCE, GEOJSON, JSON, json_of, link,
+    CONFORMANCE, GEOJSON, JSON, QUERYABLES, SCHEMA, SORTABLES, json_of, link,
 };
+use crate::catalog::percent_encoded;
 
 /// The catalog: its links lead to everything else.
 #[utoipa::path(get, path = "/", operation_id = "getLandingPage", tag = "Core",
-    responses((status = 200, description = "The landing page, a STAC catalog", body = Object)))]
+    responses((status = 200, description = "The landing page, a STAC catalog", body = super::schemas::LandingPage)))]
 pub(super) async fn landing(State(state): State<AppState>, Base(base): Base) -> Result<Response, Problem> {
-    let collections = state.database.list_collections().await?;
+    let collections = state.database.list_collection_titles().await?;
     let stac = format!("{base}/stac");
     let mut links = vec![
         link("self", stac.clone(), JSON),
@@ -21,12 +22,17 @@ pub(super) async fn landing(State(state): State<AppState>, Base(base): Base) -> 
         link("data", format!("{stac}/collections"), JSON),
         search_link(&stac, "GET"),
         search_link(&stac, "POST"),
+        link("children", format!("{stac}/children"), JSON),
+        link(QUERYABLES, format!("{stac}/queryables"), SCHEMA),
+        link(SORTABLES, format!("{stac}/sortables"), SCHEMA),
+        link("aggregate", format!("{stac}/aggregate"), JSON),
+        link("aggregations", format!("{stac}/aggregations"), JSON),
         link("service-desc", format!("{stac}/api"), "application/vnd.oai.openapi+json;version=3.0"),
         link("service-doc", format!("{stac}/api.html"), "text/html"),
     ];
-    links.extend(collections.iter().map(|collection| {
-        let mut child = link("child", format!("{stac}/collections/{}", collection.id), JSON);
-        child["title"] = collection.body.get("title").cloned().unwrap_or_default();
+    links.extend(collections.into_iter().map(|(id, title)| {
+        let mut child = link("child", format!("{stac}/collections/{}", percent_encoded(&id)), JSON);
+        child["title"] = title.unwrap_or(id).into();
         child
     }));
     Ok(json_of(&json!({
@@ -49,7 +55,7 @@ fn search_link(stac: &str, method: &str) -> Value {
 /// The conformance classes.
 #[utoipa::path(get, path = "/conformance", operation_id = "getConformance", tag = "Core",
     responses(
-        (status = 200, description = "The conformance classes of this API", body = Object),
+        (status = 200, description = "The conformance classes of this API", body = super::schemas::Conformance),
         (status = 400, description = "A parameter is wrong", body = super::super::problem::ProblemBody,
             content_type = "application/problem+json"),
     ))]

@@ -1,0 +1,234 @@
+//! Aggregations (STAC API, aggregation extension 0.3.0): what is told of all items that a search finds.
+//!
+//! Which ones there are follows from the properties of the items ([`offer`]). Each takes parameters that begin with its name:
+//!
+//! ```text
+//! /aggregate?aggregations=total_count,datetime_frequency&datetime_frequency_interval=year
+//! /aggregate?aggregations=eo:cloud_cover_frequency&eo:cloud_cover_frequency_interval=5
+//! /aggregate?aggregations=path_frequency&path_frequency_property=id&path_frequency_separator=.
+//! ```
+//!
+//! The last one lists what is directly below a prefix, as a folder does; the key of a folder is the prefix of the next
+//! level.
+
+mod answer;
+mod histogram;
+mod offer;
+mod options;
+mod request;
+mod schemas;
+#[cfg(test)]
+mod tests;
+
+use axum::{
+    body::Bytes,
+    extract::{Path, State, rejection::BytesRejection},
+    http::{HeaderMap, Uri},
+    response::Response,
+};
+use serde_json::{Value, json};
+
+use self::{
+    answer::answer,
+    offer::{offers, summary_of},
+    request::Asked,
+};
+use super::{
+    super::{
+        AppState, LARGEST_BODY,
+        access::Reader,
+        base::Base,
+        problem::{Problem, ProblemBody},
+        query::Query,
+    },
+    JSON,
+    collections::find_collection,
+    json_of, link,
+    search::read_json,
+};
+use crate::{
+    catalog::{Summary, percent_encoded},
+    database::CollectionRow,
+};
+
+/// Aggregations that can be asked of all items.
+#[utoipa::path(get, path = "/aggregations", operation_id = "getAggregations", tag = "Aggregation",
+    responses((status = 200, description = "The aggregations", body = schemas::Offers),
+        (status = 400, description = "A parameter is wrong", body = ProblemBody, content_type = "application/problem+json")))]
+pub(super) async fn aggregations(
+    State(state): State<AppState>,
+    Base(base): Base,
+    uri: Uri,
+) -> Result<Response, Problem> {
+    Query::parse(uri.query(), &[])?;
+    Ok(listing(&base, &state.database.list_collections().await?, None))
+}
+
+/// Aggregations that can be asked of a collection's items.
+#[utoipa::path(get, path = "/collections/{collectionId}/aggregations", operation_id = "getCollectionAggregations", tag = "Aggregation",
+    params(("collectionId" = String, Path, description = "Id of the collection", example = "drone-ortho")),
+    responses((status = 200, description = "The aggregations", body = schemas::Offers),
+        (status = 400, description = "A parameter is wrong", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 404, description = "There is no such collection", body = ProblemBody, content_type = "application/problem+json")))]
+pub(super) async fn collection_aggregations(
+    State(state): State<AppState>,
+    Base(base): Base,
+    Path(id): Path<String>,
+    uri: Uri,
+) -> Result<Response, Problem> {
+    Query::parse(uri.query(), &[])?;
+    Ok(listing(&base, &[find_collection(&state, &id).await?], Some(&id)))
+}
+
+/// Aggregations of all items that match.
+#[utoipa::path(get, path = "/aggregate", operation_id = "getAggregate", tag = "Aggregation",
+    params(
+        ("aggregations" = Option<Vec<String>>, Query, style = Form, explode = false,
+            description = "Names of aggregations. Each takes parameters that begin with its name; `/aggregations` lists them",
+            example = json!(["total_count", "datetime_frequency"])),
+        ("collections" = Option<Vec<String>>, Query, style = Form, explode = false, description = "Ids of collections"),
+        ("ids" = Option<Vec<String>>, Query, style = Form, explode = false, description = "Ids of items"),
+        ("bbox" = Option<super::parameters::Bbox>, Query, style = Form, explode = false, description = "west,south,east,north in degrees"),
+        ("datetime" = Option<super::parameters::Datetime>, Query, description = "A time, or two with a slash between; `..` is an open end"),
+        ("intersects" = Option<String>, Query, format = "geojson-geometry", min_length = 1, description = "A GeoJSON geometry; not together with `bbox`"),
+        ("q" = Option<Vec<String>>, Query, style = Form, explode = false,
+            description = "Words in title, description or keywords; any of the terms between commas"),
+        ("query" = Option<String>, Query, format = "stac-query", min_length = 1, description = "Properties, as {\"eo:cloud_cover\":{\"lt\":10}}"),
+        ("filter" = Option<super::parameters::Filter>, Query, description = "A filter in CQL2"),
+        ("filter-lang" = Option<super::parameters::FilterLang>, Query, description = "The language of `filter`; `cql2-text` without it"),
+        ("filter-crs" = Option<super::parameters::FilterCrs>, Query, description = "The coordinate system of `filter`: there is one"),
+    ),
+    responses(
+        (status = 200, description = "What was told", body = schemas::AggregationCollection),
+        (status = 400, description = "A parameter is wrong", body = ProblemBody, content_type = "application/problem+json"),
+    ))]
+pub(super) async fn aggregate(
+    State(state): State<AppState>,
+    Base(base): Base,
+    reader: Reader,
+    uri: Uri,
+) -> Result<Response, Problem> {
+    let known = state.database.list_collections().await?;
+    let asked = Asked::from_uri(&uri, &offers(&summary_of(&known)))?;
+    answer(&state, &reader, &known, &asked, links(&base, None, uri.query()), None).await
+}
+
+/// Aggregations of all items that match, asked by POST.
+#[utoipa::path(post, path = "/aggregate", operation_id = "postAggregate", tag = "Aggregation",
+    request_body(content = schemas::AggregateBody, content_type = "application/json"),
+    responses(
+        (status = 200, description = "What was told", body = schemas::AggregationCollection),
+        (status = 400, description = "The body is wrong", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 413, description = "The body is too large", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 415, description = "The body is not JSON", body = ProblemBody, content_type = "application/problem+json"),
+    ))]
+pub(super) async fn post_aggregate(
+    State(state): State<AppState>,
+    Base(base): Base,
+    reader: Reader,
+    headers: HeaderMap,
+    uri: Uri,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Problem> {
+    let known = state.database.list_collections().await?;
+    let asked = posted(&uri, &headers, body, &summary_of(&known))?;
+    answer(&state, &reader, &known, &asked, links(&base, None, None), None).await
+}
+
+/// Aggregations of a collection's items that match.
+#[utoipa::path(get, path = "/collections/{collectionId}/aggregate", operation_id = "getCollectionAggregate", tag = "Aggregation",
+    params(
+        ("collectionId" = String, Path, description = "Id of the collection", example = "drone-ortho"),
+        ("aggregations" = Option<Vec<String>>, Query, style = Form, explode = false,
+            description = "Names of aggregations. Each takes parameters that begin with its name; `aggregations` beside this lists them",
+            example = json!(["total_count", "datetime_frequency"])),
+        ("collections" = Option<Vec<String>>, Query, style = Form, explode = false,
+            description = "As in a search; the items of this collection count when it is among them"),
+        ("ids" = Option<Vec<String>>, Query, style = Form, explode = false, description = "Ids of items"),
+        ("bbox" = Option<super::parameters::Bbox>, Query, style = Form, explode = false, description = "west,south,east,north in degrees"),
+        ("datetime" = Option<super::parameters::Datetime>, Query, description = "A time, or two with a slash between; `..` is an open end"),
+        ("intersects" = Option<String>, Query, format = "geojson-geometry", min_length = 1, description = "A GeoJSON geometry; not together with `bbox`"),
+        ("q" = Option<Vec<String>>, Query, style = Form, explode = false,
+            description = "Words in title, description or keywords; any of the terms between commas"),
+        ("query" = Option<String>, Query, format = "stac-query", min_length = 1, description = "Properties, as {\"eo:cloud_cover\":{\"lt\":10}}"),
+        ("filter" = Option<super::parameters::Filter>, Query, description = "A filter in CQL2"),
+        ("filter-lang" = Option<super::parameters::FilterLang>, Query, description = "The language of `filter`; `cql2-text` without it"),
+        ("filter-crs" = Option<super::parameters::FilterCrs>, Query, description = "The coordinate system of `filter`: there is one"),
+    ),
+    responses(
+        (status = 200, description = "What was told", body = schemas::AggregationCollection),
+        (status = 400, description = "A parameter is wrong", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 404, description = "There is no such collection", body = ProblemBody, content_type = "application/problem+json"),
+    ))]
+pub(super) async fn collection_aggregate(
+    State(state): State<AppState>,
+    Base(base): Base,
+    reader: Reader,
+    Path(id): Path<String>,
+    uri: Uri,
+) -> Result<Response, Problem> {
+    let known = [find_collection(&state, &id).await?];
+    let asked = Asked::from_uri(&uri, &offers(&known[0].summary))?;
+    answer(&state, &reader, &known, &asked, links(&base, Some(&id), uri.query()), Some(&id)).await
+}
+
+/// Aggregations of a collection's items that match, asked by POST.
+#[utoipa::path(post, path = "/collections/{collectionId}/aggregate", operation_id = "postCollectionAggregate", tag = "Aggregation",
+    params(("collectionId" = String, Path, description = "Id of the collection", example = "drone-ortho")),
+    request_body(content = schemas::AggregateBody, content_type = "application/json"),
+    responses(
+        (status = 200, description = "What was told", body = schemas::AggregationCollection),
+        (status = 400, description = "The body is wrong", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 404, description = "There is no such collection", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 413, description = "The body is too large", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 415, description = "The body is not JSON", body = ProblemBody, content_type = "application/problem+json"),
+    ))]
+pub(super) async fn post_collection_aggregate(
+    State(state): State<AppState>,
+    Base(base): Base,
+    reader: Reader,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    uri: Uri,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Problem> {
+    let known = [find_collection(&state, &id).await?];
+    let asked = posted(&uri, &headers, body, &known[0].summary)?;
+    answer(&state, &reader, &known, &asked, links(&base, Some(&id), None), Some(&id)).await
+}
+
+fn posted(
+    uri: &Uri,
+    headers: &HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+    summary: &Summary,
+) -> Result<Asked, Problem> {
+    Query::parse(uri.query(), &[])?;
+    let body = read_json(headers, &body.map_err(|_| Problem::too_large(LARGEST_BODY))?)?;
+    Asked::from_json(body.as_object().cloned().unwrap_or_default(), &offers(summary))
+}
+
+fn listing(base: &str, known: &[CollectionRow], collection: Option<&str>) -> Response {
+    let offers: Vec<Value> = offers(&summary_of(known)).iter().map(offer::Offer::json).collect();
+    let mut links = links(base, collection, None);
+    links[0] = link("self", format!("{}/aggregations", place(base, collection)), JSON);
+    links.push(link("aggregate", format!("{}/aggregate", place(base, collection)), JSON));
+    json_of(&json!({ "type": "AggregationCollection", "aggregations": offers, "links": links }))
+}
+
+fn links(base: &str, collection: Option<&str>, query: Option<&str>) -> Vec<Value> {
+    let asked = query.map(|query| format!("?{query}")).unwrap_or_default();
+    let mut links = vec![
+        link("self", format!("{}/aggregate{asked}", place(base, collection)), JSON),
+        link("root", format!("{base}/stac"), JSON),
+    ];
+    links.extend(collection.map(|_| link("collection", place(base, collection), JSON)));
+    links
+}
+
+fn place(base: &str, collection: Option<&str>) -> String {
+    match collection {
+        None => format!("{base}/stac"),
+        Some(id) => format!("{base}/stac/collections/{}", percent_encoded(id)),
+    }
+}
