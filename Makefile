@@ -28,7 +28,7 @@ DEMO_FLAGS = $(if $(filter 1 yes true,$(ONCE)),--once) $(if $(PHOTOS),--photos '
 help: ## list what you can do
 	@echo 'polder: from drone photos of a dike to an orthophoto, detections and a STAC catalog'
 	@echo
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo '  make demo takes ONCE=1 (stop when done), PHOTOS=DIR PROJECT=NAME FLIGHT=NAME (your own photos),'
 	@echo '  SEED=N and GPS=standard|rtk (the synthetic flight).'
@@ -73,6 +73,15 @@ check: clients ## formatting, lints, licences, manifests, shell scripts
 .PHONY: bench
 bench: build ## time the stages and their memory on the demo flight, and on POLDER_TEST_DATA if given
 	@POLDER='$(POLDER)' RUNS='$(RUNS)' POLDER_TEST_DATA='$(POLDER_TEST_DATA)' scripts/bench.py
+
+.PHONY: bench-stac
+bench-stac: build ## measure the STAC API beside stac-fastapi-pgstac and rustac, into docs/benchmarks.md
+	@scripts/bench_stac/main.py --polder '$(POLDER)' --docs docs/benchmarks.md \
+		$(if $(ITEMS),--items $(ITEMS)) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(REUSE),--reuse '$(REUSE)')
+
+.PHONY: soak
+soak: build ## read and write for ten minutes while the API and PostgreSQL are killed; every answer is checked
+	@scripts/bench_stac/soak.py --polder '$(POLDER)' $(if $(MINUTES),--minutes $(MINUTES))
 
 .PHONY: fmt
 fmt: ## format the source

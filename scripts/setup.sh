@@ -4,7 +4,7 @@
 #   scripts/setup.sh            everything: Debian packages, libtorch
 #   scripts/setup.sh packages   only the Debian packages
 #   scripts/setup.sh libtorch   only libtorch
-#   scripts/setup.sh python     the clients that the tests talk with (pystac-client, rio-cogeo, awscli)
+#   scripts/setup.sh python     the clients that the tests talk with (pystac-client, stac-api-validator, schemathesis, …)
 #
 # Versions are pinned here and nowhere else. libtorch comes from PyPI's wheels, checked by SHA-256.
 set -euo pipefail
