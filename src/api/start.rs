@@ -6,7 +6,7 @@ use axum::{
     response::{Html, IntoResponse, Response},
 };
 
-use super::{AppState, base::Base, problem::Problem};
+use super::{AppState, access::Reader, base::Base, problem::Problem};
 use crate::{
     catalog::{Layer, percent_encoded},
     database::{CollectionRow, Database, FlightRow, ItemRow, Result},
@@ -17,10 +17,17 @@ const FLIGHTS: i64 = 50;
 
 const STYLE: &str = include_str!("start.css");
 
-pub(super) async fn start(State(state): State<AppState>, Base(base): Base) -> std::result::Result<Response, Problem> {
+pub(super) async fn start(
+    State(state): State<AppState>,
+    Base(base): Base,
+    reader: Reader,
+) -> std::result::Result<Response, Problem> {
     let database = &state.database;
-    let picture = find_picture(database).await?;
-    let flights = database.list_flights(FLIGHTS).await?;
+    // Who sees a part of the catalog sees neither the latest of all flights nor their names.
+    let (picture, flights) = match reader.filter() {
+        None => (find_picture(database).await?, database.list_flights(FLIGHTS).await?),
+        Some(_) => (None, Vec::new()),
+    };
     let collections = database.list_collections().await?;
     let page = page(&escaped(&base), picture.as_ref(), &flights, &collections);
     // No script runs here, and pictures may come from the object store by redirect.

@@ -35,6 +35,33 @@ impl GivenCollection {
         Ok(Self { id, body: members, links, extent })
     }
 
+    /// Takes out what a client only sends because it had read it: extent, summaries and assets that follow from the
+    /// items. As part of what is given they would stay when the items go.
+    #[must_use]
+    pub fn without_derived(mut self, before: &Self, served: &Map<String, Value>) -> Self {
+        if self.extent.is_some() && self.extent.as_ref() == served.get("extent") {
+            self.extent.clone_from(&before.extent);
+        }
+        for member in ["summaries", "item_assets"] {
+            let Some(Value::Object(sent)) = self.body.get_mut(member) else { continue };
+            let given = before.body.get(member);
+            sent.retain(|name, value| {
+                let derived = served.get(member).and_then(|served| served.get(name)) == Some(value);
+                match given.and_then(|given| given.get(name)) {
+                    Some(given) if derived => {
+                        value.clone_from(given);
+                        true
+                    }
+                    _ => !derived,
+                }
+            });
+            if sent.is_empty() && given.is_none() {
+                self.body.shift_remove(member);
+            }
+        }
+        self
+    }
+
     /// Names what was given: the same collection has the same digest.
     pub fn digest(&self) -> String {
         let text = json!([self.id, self.body, self.links, self.extent]).to_string();

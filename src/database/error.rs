@@ -62,6 +62,11 @@ impl Error {
         matches!(self, Self::Query { source, .. } if code(source).as_deref() == Some("57014"))
     }
 
+    /// Tells whether another transaction changed what this one had read (`repeatable read`).
+    pub(super) fn is_overtaken(&self) -> bool {
+        matches!(self, Self::Query { source, .. } if code(source).as_deref() == Some("40001"))
+    }
+
     /// Tells whether two writers waited for each other and this one was chosen to give way.
     pub(super) fn is_deadlock(&self) -> bool {
         matches!(self, Self::Query { source, .. } if code(source).as_deref() == Some("40P01"))

@@ -74,6 +74,14 @@ pub struct Database {
     wanted: Arc<Wanted>,
 }
 
+/// Shortest beginning of a digest that names one: half of a SHA-256, or an MD5.
+const NAMES: usize = 32;
+
+/// Tells whether what somebody has seen is what is there. A shorter beginning than an `ETag` has names nothing.
+pub fn is_version(digest: &str, seen: &str) -> bool {
+    seen.len() >= NAMES && digest.starts_with(seen)
+}
+
 impl Database {
     /// Connects to `postgres://…`.
     ///

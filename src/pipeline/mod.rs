@@ -37,4 +37,4 @@ pub use self::{
     models::{ModelChoice, ModelToPublish, publish_model},
     stitch::{StitchRequest, StitchSummary, stitch},
 };
-pub use transactions::{EditError, Editor, Method};
+pub use transactions::{EditError, Editor, Method, bulk_method};

@@ -87,7 +87,14 @@ impl Reading {
         let matched = match (&search.cursor, &first.next) {
             (Some(cursor), _) => cursor.matched,
             (None, None) => Some(Matched::Exactly(first.items.len() as i64)),
-            (None, Some(_)) if format == Format::GeoJson => Some(database.count_items(&search).await?),
+            (None, Some(_)) if format == Format::GeoJson => {
+                let seen = first.items.len() as i64 + 1;
+                Some(match database.count_items(&search).await? {
+                    // It is known already that there is one more than these.
+                    Matched::About(n) => Matched::About(n.max(seen)),
+                    exactly => exactly,
+                })
+            }
             (None, Some(_)) => None,
         };
         for cursor in [&mut first.next, &mut first.prev].into_iter().flatten() {

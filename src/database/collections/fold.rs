@@ -73,9 +73,15 @@ impl Database {
             sqlx::query("select body, extent from collections where id = $1 and summary is null for no key update")
                 .bind(id)
                 .fetch_optional(&mut *transaction)
-                .await;
-        // Somebody else was faster.
-        let Ok(Some(row)) = row else { return Ok(()) };
+                .await
+                .map_err(failed());
+        let row = match row {
+            Ok(Some(row)) => row,
+            // Somebody else was faster.
+            Ok(None) => return Ok(()),
+            Err(error) if error.is_overtaken() => return Ok(()),
+            Err(error) => return Err(error),
+        };
         let given = given(id, &row)?;
         forget_changes(&mut transaction, id).await?;
         let mut summary = Summary::default();
@@ -98,7 +104,7 @@ impl Database {
 }
 
 /// Reads what was given but for the links, which follow from nothing.
-fn given(id: &str, row: &PgRow) -> Result<GivenCollection> {
+pub(super) fn given(id: &str, row: &PgRow) -> Result<GivenCollection> {
     Ok(GivenCollection {
         id: id.to_owned(),
         body: serde_json::from_str(row.get("body"))?,

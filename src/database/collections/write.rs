@@ -1,12 +1,12 @@
 //! Writing collections.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use sqlx::{PgConnection, Row as _};
 
-use super::fold::save;
+use super::fold::{given, save};
 use crate::{
     catalog::{Coverage, GivenCollection, Layer, Summary, collection},
-    database::{AuditOpen, Database, Error, Result, audit::sign},
+    database::{AuditOpen, Database, Error, Result, audit::sign, is_version},
 };
 
 impl Database {
@@ -46,7 +46,11 @@ impl Database {
     ) -> Result<bool> {
         self.fold_changes().await?;
         let mut transaction = self.pool.begin().await.map_err(Error::query("change a collection"))?;
-        let Some(summary) = lock(&mut transaction, &given.id, expected).await? else { return Ok(false) };
+        let Some(locked) = lock(&mut transaction, &given.id, expected).await? else { return Ok(false) };
+        let given = &match &locked.served {
+            Some(served) => given.clone().without_derived(&locked.given, served),
+            None => given.clone(),
+        };
         sqlx::query(
             "update collections
             set body = $2, links = $3, extent = $4, digest = $5, updated_at = now()
@@ -60,7 +64,7 @@ impl Database {
         .execute(&mut *transaction)
         .await
         .map_err(Error::query("change a collection"))?;
-        if let Some(summary) = summary {
+        if let Some(summary) = locked.summary {
             save(&mut transaction, given, &summary).await?;
         }
         sign(&mut transaction, by, 1).await?;
@@ -106,35 +110,53 @@ impl Database {
         Ok(Some(gone.rows_affected()))
     }
 
-    /// Describes these layers as collections. Doing it again changes nothing.
+    /// Makes sure that these layers are collections. One that is there stays as it is, for somebody may have described
+    /// it better; only the words of a polder that did not know of that are renewed.
     ///
     /// # Errors
     /// [`Error::Query`].
     pub async fn ensure_collections(&self, layers: impl IntoIterator<Item = Layer>) -> Result<()> {
         for layer in layers {
+            let digest: Option<String> = sqlx::query_scalar("select digest from collections where id = $1")
+                .bind(layer.collection())
+                .fetch_optional(&self.pool)
+                .await
+                .map_err(Error::query("look for a collection"))?;
             let Value::Object(mut members) = serde_json::to_value(collection(layer, &Coverage::default()))? else {
                 continue;
             };
             members.remove("links");
             members.remove("extent");
             let given = GivenCollection::of(members)?;
-            if self.replace_collection(&given, None, None).await? {
-                continue;
-            }
-            match self.insert_collection(&given, None).await {
-                // Another process starts beside this one.
-                Ok(()) | Err(Error::CollectionExists(_)) => {}
-                Err(error) => return Err(error),
+            match digest.as_deref() {
+                Some("") => _ = self.replace_collection(&given, None, None).await?,
+                Some(_) => {}
+                None => match self.insert_collection(&given, None).await {
+                    // Another process starts beside this one.
+                    Ok(()) | Err(Error::CollectionExists(_)) => {}
+                    Err(error) => return Err(error),
+                },
             }
         }
         Ok(())
     }
 }
 
-/// Locks a collection's row and returns its summary (nothing yet when it must be counted); nothing when it is not there.
-async fn lock(connection: &mut PgConnection, id: &str, expected: Option<&str>) -> Result<Option<Option<Summary>>> {
+/// A collection whose row is locked.
+struct Locked {
+    given: GivenCollection,
+    /// Nothing yet when it must be counted; nor is there anything served then.
+    summary: Option<Summary>,
+    served: Option<Map<String, Value>>,
+}
+
+/// Locks a collection's row; nothing when it is not there.
+async fn lock(connection: &mut PgConnection, id: &str, expected: Option<&str>) -> Result<Option<Locked>> {
     let row = sqlx::query(
-        "select md5(digest || summary) as digest, summary from collections where id = $1 for no key update",
+        "select md5(digest || summary) as digest, summary, body, extent, served
+        from collections
+        where id = $1
+        for no key update",
     )
     .bind(id)
     .fetch_optional(connection)
@@ -143,10 +165,13 @@ async fn lock(connection: &mut PgConnection, id: &str, expected: Option<&str>) -
     let Some(row) = row else { return Ok(None) };
     let digest: Option<&str> = row.get("digest");
     if let (Some(expected), Some(digest)) = (expected, digest)
-        && !digest.starts_with(expected)
+        && !is_version(digest, expected)
     {
         return Err(Error::ItemChanged);
     }
-    let summary: Option<&str> = row.get("summary");
-    Ok(Some(summary.map(serde_json::from_str).transpose()?))
+    Ok(Some(Locked {
+        given: given(id, &row)?,
+        summary: row.get::<Option<&str>, _>("summary").map(serde_json::from_str).transpose()?,
+        served: row.get::<Option<&str>, _>("served").map(serde_json::from_str).transpose()?,
+    }))
 }

@@ -8,7 +8,7 @@ use sqlx::{PgConnection, Row as _, postgres::PgRow};
 use super::Written;
 use crate::{
     catalog::{Change, ItemText, Layer, StoredItem, Summary},
-    database::{AuditOpen, Database, Error, Result, audit::sign},
+    database::{AuditOpen, Database, Error, Result, audit::sign, is_version},
     spatial::Bbox,
 };
 
@@ -22,7 +22,8 @@ const TRIES: usize = 10;
 // author saw: PostGIS fails on it otherwise, in a search of somebody who knows nothing of it.
 const INSERT: &str = "
     insert into items (collection, id, geometry, starts_at, ends_at, properties, body, links, assets, digest)
-    select i.collection, i.id, case when st_isvalid(g) then g else st_makevalid(g, 'method=structure') end, i.starts_at, i.ends_at, i.properties::jsonb, i.body, i.links, i.assets, i.digest
+    select i.collection, i.id, case when st_isvalid(g) then g else st_makevalid(g, 'method=structure') end,
+        i.starts_at, i.ends_at, i.properties::jsonb, i.body, i.links, i.assets, i.digest
     from unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::timestamptz[], $6::text[], $7::text[],
         $8::text[], $9::text[], $10::text[])
         as i (collection, id, geometry, starts_at, ends_at, properties, body, links, assets, digest)
@@ -219,7 +220,7 @@ async fn is_there(connection: &mut PgConnection, collection: &str, id: &str, exp
             .map_err(Error::query("look for an item"))?;
     match (digest, expected) {
         (None, _) => Ok(false),
-        (Some(digest), Some(expected)) if !digest.starts_with(expected) => Err(Error::ItemChanged),
+        (Some(digest), Some(expected)) if !is_version(&digest, expected) => Err(Error::ItemChanged),
         _ => Ok(true),
     }
 }

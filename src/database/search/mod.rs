@@ -20,11 +20,14 @@ pub use self::{
     order::{SortField, SortKey},
 };
 use super::{
-    Database, Result,
+    Database, Error, Result,
     filter::Filter,
     items::{COLUMNS, ItemRow, item_row},
 };
 use crate::{catalog::Interval, spatial::Bbox};
+
+/// Items that are passed at most to find where the page before starts.
+const LONGEST_PAGE: usize = 10_000;
 
 /// A question about items. What is `None` is not asked.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -78,8 +81,7 @@ impl Database {
     /// Returns the items that a search finds, at most `limit` of them.
     ///
     /// # Errors
-    /// [`Error::PageToken`](super::Error::PageToken) when the cursor is of another search,
-    /// [`Error::Query`](super::Error::Query).
+    /// [`Error::PageToken`] when the cursor is of another search, [`Error::Query`].
     pub async fn search_items(&self, search: &Search) -> Result<Page> {
         self.wanted.note(search.properties());
         let order = Order::new(&search.sort);
@@ -98,11 +100,14 @@ impl Database {
     /// the very beginning, also when there is less than a page before.
     ///
     /// # Errors
-    /// As [`Database::search_items`].
+    /// As [`Database::search_items`]; an answer that is longer than a page has none before it.
     pub async fn start_of(&self, search: &Search) -> Result<Option<Cursor>> {
         let Some(cursor) = search.cursor.as_ref().filter(|cursor| cursor.backward) else {
             return Ok(search.cursor.clone());
         };
+        if search.limit > LONGEST_PAGE {
+            return Err(Error::PageToken(cursor.token()));
+        }
         let order = Order::new(&search.sort);
         let passed = self.rows(search, &order, Some(cursor), "1").await?;
         let before = passed.get(search.limit);

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::{EditError, Editor};
 use crate::{
     catalog::{GivenCollection, Incoming, Layer, Patch},
-    database::Error,
+    database::{Error, is_version},
 };
 
 /// How often a patch starts again because the collection changed meanwhile.
@@ -39,7 +39,7 @@ impl Editor {
     pub async fn patch_collection(&self, id: &str, patch: &Patch, expected: Option<&str>) -> Result<bool, EditError> {
         for _ in 0..TRIES {
             let Some(row) = self.database.find_collection(id).await? else { return Ok(false) };
-            if expected.is_some_and(|expected| !row.digest.starts_with(expected)) {
+            if expected.is_some_and(|expected| !is_version(&row.digest, expected)) {
                 return Err(Error::ItemChanged.into());
             }
             let mut members: Map<String, Value> = row.body;

@@ -1,7 +1,10 @@
 //! Adding, changing and removing one item.
 
 use super::{EditError, Editor};
-use crate::catalog::{Hrefs, Incoming, Patch, StoredItem};
+use crate::{
+    catalog::{Hrefs, Incoming, Patch, StoredItem},
+    database::is_version,
+};
 
 /// How often a patch starts again because the item changed meanwhile.
 const TRIES: usize = 10;
@@ -54,7 +57,7 @@ impl Editor {
     ) -> Result<Option<StoredItem>, EditError> {
         for _ in 0..TRIES {
             let Some(row) = self.database.find_item(collection, id).await? else { return Ok(None) };
-            if expected.is_some_and(|expected| !row.digest.starts_with(expected)) {
+            if expected.is_some_and(|expected| !is_version(&row.digest, expected)) {
                 return Err(crate::database::Error::ItemChanged.into());
             }
             let mut json = String::new();

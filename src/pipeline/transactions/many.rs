@@ -37,6 +37,8 @@ pub enum Method {
 #[derive(Clone, Debug)]
 struct Feature {
     id: String,
+    /// The id that the request gives it beside the item itself.
+    named: Option<String>,
     /// Where it was in the request, as a JSON pointer.
     pointer: String,
     text: Range<usize>,
@@ -70,7 +72,7 @@ impl Editor {
     pub async fn add_items(&self, collection: &str, body: Bytes) -> Result<Vec<String>, EditError> {
         let text = std::str::from_utf8(&body).map_err(|error| EditError::NoFeatures(error.to_string()))?;
         let read: FeatureCollection = serde_json::from_str(text).map_err(catalog::Error::from)?;
-        let place = |(i, raw): (usize, &&RawValue)| feature(text, raw, format!("/features/{i}"));
+        let place = |(i, raw): (usize, &&RawValue)| feature(text, raw, format!("/features/{i}"), None);
         let features = read.features.iter().enumerate().map(place).collect();
         Ok(self.write(collection, body.clone(), features, Method::Insert).await?.0)
     }
@@ -83,7 +85,7 @@ impl Editor {
         let text = std::str::from_utf8(&body).map_err(|error| EditError::NoFeatures(error.to_string()))?;
         let read: BulkItems = serde_json::from_str(text).map_err(catalog::Error::from)?;
         let place = |(key, raw): (&Cow<str>, &&RawValue)| {
-            feature(text, raw, format!("/items/{}", key.replace('~', "~0").replace('/', "~1")))
+            feature(text, raw, format!("/items/{}", key.replace('~', "~0").replace('/', "~1")), Some(key))
         };
         let features = read.items.iter().map(place).collect();
         Ok(self.write(collection, body.clone(), features, read.method).await?.1)
@@ -147,7 +149,7 @@ impl Editor {
             let mut checked = Checked::default();
             for feature in batch {
                 let text = std::str::from_utf8(&body[feature.text.clone()]).unwrap_or_default();
-                match editor.incoming(&collection, None, text, None) {
+                match editor.incoming(&collection, feature.named.as_deref(), text, None) {
                     Ok(item) => checked.items.push(item),
                     Err(EditError::Catalog(catalog::Error::Faults(faults))) => {
                         checked.faults.extend(
@@ -183,10 +185,25 @@ fn refuse(faults: Vec<Fault>) -> Result<(), EditError> {
     if faults.is_empty() { Ok(()) } else { Err(catalog::Error::Faults(faults).into()) }
 }
 
+/// Tells what a bulk request wants of items that are there already, which decides who may send it.
+///
+/// # Errors
+/// [`EditError::Catalog`] when it cannot be read.
+pub fn bulk_method(body: &[u8]) -> Result<Method, EditError> {
+    #[derive(Deserialize)]
+    struct Asked {
+        #[serde(default)]
+        method: Method,
+    }
+    let asked: Asked = serde_json::from_slice(body).map_err(catalog::Error::from)?;
+    Ok(asked.method)
+}
+
 /// Finds where a feature lies in the text, and its id; one without an id is told so when it is checked.
-fn feature(text: &str, raw: &RawValue, pointer: String) -> Feature {
+fn feature(text: &str, raw: &RawValue, pointer: String, key: Option<&str>) -> Feature {
     let start = raw.get().as_ptr() as usize - text.as_ptr() as usize;
     let named: Option<Named> = serde_json::from_str(raw.get()).ok();
-    let id = named.and_then(|named| named.id).unwrap_or_default().into_owned();
-    Feature { id, pointer, text: start..start + raw.get().len() }
+    let own = named.and_then(|named| named.id).unwrap_or_default();
+    let id = key.unwrap_or(&own).to_owned();
+    Feature { id, named: key.map(str::to_owned), pointer, text: start..start + raw.get().len() }
 }

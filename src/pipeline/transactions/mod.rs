@@ -12,7 +12,7 @@ use crate::{
     database::{self, AuditOpen, Database},
 };
 
-pub use many::Method;
+pub use many::{Method, bulk_method};
 
 /// Somebody who changes the catalog.
 #[derive(Clone, Debug)]

@@ -23,6 +23,7 @@ use crate::{
         query::Query,
     },
     catalog::{Deed, percent_encoded},
+    pipeline::{Method, bulk_method},
 };
 
 /// Adds an item, or the items of a feature collection, all or none.
@@ -222,7 +223,7 @@ pub(in crate::api::catalog) async fn post_bulk(
     caller.may(Deed::Add, &collection)?;
     let body = json_body(&headers, body, LARGEST_BULK)?;
     sound_collection(&state, &collection).await?;
-    if body.windows(8).any(|window| window == b"\"upsert\"") {
+    if bulk_method(&body)? == Method::Upsert {
         caller.may(Deed::Change, &collection)?;
     }
     let _turn = state.bulk_turn(body.len()).await;
