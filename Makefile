@@ -48,6 +48,7 @@ clients: setup
 build: setup ## build the release binary with all features
 	@echo 'build: $(POLDER), all features' >&2
 	cargo build --release --locked --all-features
+	@scripts/whole.sh "$${CARGO_TARGET_DIR:-target}/release"
 
 .PHONY: demo
 demo: build ## fly a synthetic flight (or take PHOTOS=DIR) through the whole river, and serve the result

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use super::{
-    Result,
+    Result, Shape, Summary,
     common::check_common,
     decimals::too_fine,
     fault::{Faults, Place},
@@ -16,6 +16,7 @@ use super::{
     parse_time,
     parts::{check_assets, check_extensions, check_id, check_links},
     shapes::check_nul,
+    summary::bbox_of,
     tree::{Object, Tree},
 };
 
@@ -23,10 +24,10 @@ use super::{
 pub(super) struct Searchable {
     pub collection: String,
     pub id: String,
-    /// Whether there is a geometry at all.
-    pub geometry: bool,
+    pub geometry: Option<Shape>,
     pub starts_at: DateTime<Utc>,
     pub ends_at: DateTime<Utc>,
+    pub summary: Summary,
 }
 
 /// Checks an item and returns what search needs of it. `faults` are those that somebody found already.
@@ -60,7 +61,7 @@ fn check_item(item: &Tree, json: &str, faults: &mut Faults) -> Option<Searchable
     }
     let id = check_id(members.get("id"), &root.member("id"), faults);
     let collection = check_id(members.get("collection"), &root.member("collection"), faults);
-    let geometry = check_whereabouts(members, root, faults);
+    check_whereabouts(members, root, faults);
     let at_properties = root.member("properties");
     let properties = members.get("properties").and_then(Tree::object);
     faults.expect(properties.is_some(), &at_properties, "must be an object");
@@ -74,7 +75,11 @@ fn check_item(item: &Tree, json: &str, faults: &mut Faults) -> Option<Searchable
         None => faults.add(&root.member("assets"), "must be there, if only as an empty object"),
     }
     let (starts_at, ends_at) = times?;
-    Some(Searchable { collection: collection?, id: id?, geometry, starts_at, ends_at })
+    let geometry = members.get("geometry").and_then(Shape::of);
+    let bbox = members.get("geometry").and_then(bbox_of);
+    let assets = members.get("assets").and_then(Tree::object);
+    let summary = Summary::of_item(bbox, [starts_at, ends_at], properties?, assets);
+    Some(Searchable { collection: collection?, id: id?, geometry, starts_at, ends_at, summary })
 }
 
 /// Checks that a document is of version 1 of STAC. What came before 1.0.0, release candidates among it, is another
@@ -296,7 +301,7 @@ mod tests {
         let mut placeless = item();
         placeless["geometry"] = Value::Null;
         placeless.as_object_mut().unwrap().remove("bbox");
-        assert!(!checked(&placeless.to_string(), Faults::default()).unwrap().geometry);
+        assert!(checked(&placeless.to_string(), Faults::default()).unwrap().geometry.is_none());
     }
 
     pub(crate) fn any_json() -> impl Strategy<Value = Value> {

@@ -109,8 +109,8 @@ pub(super) fn check_bbox(value: &Tree, at: &Place, faults: &mut Faults) {
     }
 }
 
-/// Checks the place of an item and returns whether it has one.
-pub(super) fn check_whereabouts(item: &Object, at: &Place, faults: &mut Faults) -> bool {
+/// Checks the place of an item.
+pub(super) fn check_whereabouts(item: &Object, at: &Place, faults: &mut Faults) {
     let (at_geometry, at_bbox) = (at.member("geometry"), at.member("bbox"));
     let geometry = item.get("geometry");
     match geometry {
@@ -124,7 +124,6 @@ pub(super) fn check_whereabouts(item: &Object, at: &Place, faults: &mut Faults) 
         (Some(_), Some(Tree::Null)) => faults.add(&at_bbox, "must not be there, because there is no geometry"),
         (Some(bbox), _) => check_bbox(bbox, &at_bbox, faults),
     }
-    geometry.is_some_and(|geometry| !geometry.is_null())
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ mod decimals;
 mod description;
 mod detection_run;
 mod error;
+mod ewkb;
 #[cfg(test)]
 pub(crate) mod examples;
 mod fault;
@@ -49,6 +50,7 @@ pub use collection::{Coverage, collection, extent};
 pub use description::{GivenCollection, coverage, described};
 pub use detection_run::DetectionRun;
 pub use error::{Error, Result};
+pub use ewkb::Shape;
 pub use fault::Fault;
 pub use geometry::check_geojson;
 pub use incoming::Incoming;

@@ -20,7 +20,10 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, value::RawValue};
 use sha2::{Digest, Sha256};
 
-use super::{Error, Result, check::checked, fault::Faults, lineage::API_SCHEME, members::Members, percent_encoded};
+use super::{
+    Error, Result, Shape, Summary, check::checked, fault::Faults, lineage::API_SCHEME, members::Members,
+    percent_encoded,
+};
 
 const FORK: char = '\u{1}';
 const OR: char = '\u{2}';
@@ -73,13 +76,15 @@ pub struct ItemText {
 pub struct StoredItem {
     pub collection: String,
     pub id: String,
-    /// `GeoJSON`, or nothing for an item without a place.
-    pub geometry: Option<String>,
+    /// Nothing for an item without a place.
+    pub geometry: Option<Shape>,
     pub starts_at: DateTime<Utc>,
     pub ends_at: DateTime<Utc>,
     /// The properties as JSON, for searching.
     pub properties: String,
     pub text: ItemText,
+    /// What it adds to what is said of its collection.
+    pub summary: Summary,
     /// SHA-256 of the text: two items with the same digest are the same.
     pub digest: String,
 }
@@ -119,11 +124,12 @@ impl StoredItem {
         Ok(Self {
             collection: searchable.collection,
             id: searchable.id,
-            geometry: searchable.geometry.then(|| members.get("geometry").unwrap_or_default().to_owned()),
+            geometry: searchable.geometry,
             starts_at: searchable.starts_at,
             ends_at: searchable.ends_at,
             properties: members.get("properties").unwrap_or("{}").to_owned(),
             text,
+            summary: searchable.summary,
             digest,
         })
     }
@@ -165,7 +171,7 @@ impl ItemText {
         Ok(serde_json::from_str(&self.stored_assets())?)
     }
 
-    fn stored_assets(&self) -> String {
+    pub(super) fn stored_assets(&self) -> String {
         let mut json = String::with_capacity(self.assets.len() + 2);
         json.push('{');
         splice(&mut json, &self.assets, "", Hrefs::Stored);

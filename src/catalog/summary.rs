@@ -13,7 +13,10 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{ItemText, Result, StoredItem};
+use super::{
+    ItemText, Result,
+    tree::{Object, Tree},
+};
 use crate::spatial::Bbox;
 
 /// Distinct strings that are kept of a property: more make no list that a person would choose from.
@@ -21,6 +24,10 @@ const MOST_VALUES: usize = 50;
 
 /// Longest string that counts as a value to choose.
 const LONGEST_VALUE: usize = 80;
+
+/// From here on, numbers have no digits behind the point: one that is written with a power of ten is whole too, and comes
+/// back from `PostgreSQL` without it.
+const WHOLE: f64 = 1e16;
 
 /// Times are columns of their own and no property of the summary.
 const TIMES: [&str; 3] = ["datetime", "start_datetime", "end_datetime"];
@@ -97,30 +104,33 @@ impl Stale {
 }
 
 impl Summary {
-    /// Summarises one item. `bbox` is that of its geometry.
-    pub fn of_item(
+    /// Summarises one item, as it was read.
+    pub(super) fn of_item(
         bbox: Option<Bbox>,
         [starts_at, ends_at]: [DateTime<Utc>; 2],
-        properties: &Map<String, Value>,
-        assets: &Map<String, Value>,
+        properties: &Object,
+        assets: Option<&Object>,
     ) -> Self {
-        let kept = properties.iter().filter(|(name, value)| !TIMES.contains(&name.as_str()) && !value.is_null());
+        let kept = properties.iter().filter(|(name, value)| !TIMES.contains(name) && !value.is_null());
+        let assets = assets.into_iter().flat_map(Object::iter);
         Self {
             items: 1,
             bbox: bbox.map(Bbox::to_array),
             starts_at: Some(starts_at),
             ends_at: Some(ends_at),
-            properties: kept.map(|(name, value)| (name.clone(), PropertySummary::of(value))).collect(),
-            assets: assets.iter().map(|(key, asset)| (key.clone(), AssetSummary::of(asset))).collect(),
+            properties: kept.map(|(name, value)| (name.to_owned(), PropertySummary::of(value))).collect(),
+            assets: assets.map(|(key, asset)| (key.to_owned(), AssetSummary::of(asset))).collect(),
         }
     }
 
-    /// Summarises an item as it is stored: its properties as JSON, its assets as marked text.
+    /// Summarises an item as it is stored: its properties as JSON, its assets as marked text. `bbox` is that of its
+    /// geometry.
     ///
     /// # Errors
     /// [`Error::Json`](super::Error::Json) when somebody changed what is stored by hand.
     pub fn of_stored(bbox: Option<Bbox>, times: [DateTime<Utc>; 2], properties: &str, text: &ItemText) -> Result<Self> {
-        Ok(Self::of_item(bbox, times, &serde_json::from_str(properties)?, &text.assets()?))
+        let assets = text.stored_assets();
+        Ok(Self::of_item(bbox, times, &serde_json::from_str(properties)?, Some(&serde_json::from_str(&assets)?)))
     }
 
     /// Adds what other items are.
@@ -184,30 +194,22 @@ impl Summary {
     }
 }
 
-impl StoredItem {
-    /// Summarises the item.
-    ///
-    /// # Errors
-    /// [`Error::Json`](super::Error::Json), never for an item that was parsed.
-    pub fn summary(&self) -> Result<Summary> {
-        let geometry: Option<Value> = self.geometry.as_deref().map(serde_json::from_str).transpose()?;
-        let mut places = Vec::new();
-        if let Some(geometry) = &geometry {
-            collect_places(geometry, &mut places);
-        }
-        Summary::of_stored(Bbox::of(places), [self.starts_at, self.ends_at], &self.properties, &self.text)
-    }
+/// Returns the box around a `GeoJSON` geometry; nothing when it has no place.
+pub(super) fn bbox_of(geometry: &Tree) -> Option<Bbox> {
+    let mut places = Vec::new();
+    collect_places(geometry, &mut places);
+    Bbox::of(places)
 }
 
-/// Finds the places (`[lon, lat]`) of a `GeoJSON` geometry, whatever it is nested in.
-fn collect_places(value: &Value, places: &mut Vec<[f64; 2]>) {
+/// Finds the places (`[lon, lat]`) of a geometry, whatever it is nested in.
+fn collect_places(value: &Tree, places: &mut Vec<[f64; 2]>) {
     match value {
-        Value::Object(members) => {
+        Tree::Object(members) => {
             let inner = members.get("coordinates").into_iter().chain(members.get("geometries"));
             inner.for_each(|value| collect_places(value, places));
         }
-        Value::Array(values) => match values.as_slice() {
-            [x, y, ..] if x.is_number() => places.extend(x.as_f64().zip(y.as_f64()).map(|(x, y)| [x, y])),
+        Tree::List(values) => match values.as_slice() {
+            [x, y, ..] if x.number().is_some() => places.extend(x.number().zip(y.number()).map(|(x, y)| [x, y])),
             values => values.iter().for_each(|value| collect_places(value, places)),
         },
         _ => {}
@@ -215,28 +217,27 @@ fn collect_places(value: &Value, places: &mut Vec<[f64; 2]>) {
 }
 
 impl PropertySummary {
-    fn of(value: &Value) -> Self {
+    fn of(value: &Tree) -> Self {
         let mut summary = Self { values: Some(BTreeMap::new()), ..Self::default() };
         summary.kinds.insert(kind(value), 1);
         match value {
             // The numbers of a box or a matrix have no range that says something.
-            Value::Array(elements) => elements.iter().filter(|v| v.is_string()).for_each(|v| summary.note(v)),
+            Tree::List(elements) => elements.iter().filter(|v| v.text().is_some()).for_each(|v| summary.note(v)),
             value => summary.note(value),
         }
         summary
     }
 
     /// Notes a value that a person may choose, or a number of a range. A string twice in one array counts twice.
-    fn note(&mut self, value: &Value) {
+    fn note(&mut self, value: &Tree) {
         match value {
-            Value::String(text) => match &mut self.values {
-                Some(values) if text.len() <= LONGEST_VALUE => *values.entry(text.clone()).or_default() += 1,
+            Tree::Text(text) => match &mut self.values {
+                Some(values) if text.len() <= LONGEST_VALUE => *values.entry(text.to_string()).or_default() += 1,
                 values => *values = None,
             },
-            Value::Number(number) => {
-                let number = number.as_f64();
-                self.minimum = [self.minimum, number].into_iter().flatten().reduce(f64::min);
-                self.maximum = [self.maximum, number].into_iter().flatten().reduce(f64::max);
+            Tree::Integer(number) | Tree::Number(number) => {
+                self.minimum = Some(self.minimum.map_or(*number, |minimum| minimum.min(*number)));
+                self.maximum = Some(self.maximum.map_or(*number, |maximum| maximum.max(*number)));
             }
             _ => {}
         }
@@ -298,14 +299,15 @@ impl PropertySummary {
 }
 
 impl AssetSummary {
-    fn of(asset: &Value) -> Self {
-        let once = |value: &Value| value.as_str().map(|text| (text.to_owned(), 1)).into_iter().collect();
-        let roles = asset["roles"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    fn of(asset: &Tree) -> Self {
+        let member = |name| asset.object().and_then(|asset| asset.get(name));
+        let once = |name| member(name).and_then(Tree::text).map(|text| (text.to_owned(), 1)).into_iter().collect();
+        let roles = member("roles").and_then(Tree::list).into_iter().flatten().filter_map(Tree::text);
         Self {
             items: 1,
-            types: once(&asset["type"]),
+            types: once("type"),
             roles: roles.map(|role| (role.to_owned(), 1)).collect(),
-            titles: once(&asset["title"]),
+            titles: once("title"),
         }
     }
 
@@ -340,15 +342,15 @@ impl AssetSummary {
     }
 }
 
-fn kind(value: &Value) -> Kind {
+fn kind(value: &Tree) -> Kind {
     match value {
-        Value::Bool(_) => Kind::Boolean,
-        Value::Number(number) if number.is_f64() => Kind::Number,
-        Value::Number(_) => Kind::Integer,
-        Value::Array(_) => Kind::Array,
-        Value::Object(_) => Kind::Object,
-        Value::String(text) if is_time(text) => Kind::Time,
-        Value::String(_) | Value::Null => Kind::String,
+        Tree::Bool => Kind::Boolean,
+        Tree::Number(number) if number.abs() < WHOLE => Kind::Number,
+        Tree::Integer(_) | Tree::Number(_) => Kind::Integer,
+        Tree::List(_) => Kind::Array,
+        Tree::Object(_) => Kind::Object,
+        Tree::Text(text) if is_time(text) => Kind::Time,
+        Tree::Text(_) | Tree::Null => Kind::String,
     }
 }
 
@@ -367,7 +369,8 @@ mod tests {
         let bbox = Bbox { west, south: 52.0, east: west + 1.0, north: 53.0 };
         let properties = json!({ "eo:cloud_cover": cloud, "platform": platform, "datetime": "2025-06-23T10:00:00Z" });
         let assets = json!({ "photo": { "href": "x", "type": "image/jpeg", "roles": ["data"] } });
-        Summary::of_item(Some(bbox), [at, at], properties.as_object().unwrap(), assets.as_object().unwrap())
+        let [properties, assets] = [&properties, &assets].map(Tree::from);
+        Summary::of_item(Some(bbox), [at, at], properties.object().unwrap(), assets.object())
     }
 
     fn added(summaries: &[Summary]) -> Summary {

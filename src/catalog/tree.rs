@@ -15,6 +15,8 @@ use serde_json::Value;
 pub(super) enum Tree<'a> {
     Null,
     Bool,
+    /// Written without a point.
+    Integer(f64),
     Number(f64),
     Text(Cow<'a, str>),
     List(Vec<Self>),
@@ -30,7 +32,7 @@ impl<'a> Tree<'a> {
     }
 
     pub const fn number(&self) -> Option<f64> {
-        if let Self::Number(number) = self { Some(*number) } else { None }
+        if let Self::Integer(number) | Self::Number(number) = self { Some(*number) } else { None }
     }
 
     pub fn list(&self) -> Option<&[Self]> {
@@ -70,13 +72,23 @@ impl<'a> From<&'a Value> for Tree<'a> {
         match value {
             Value::Null => Self::Null,
             Value::Bool(_) => Self::Bool,
-            Value::Number(number) => number.as_f64().map_or(Self::Null, Self::Number),
+            Value::Number(number) if number.is_f64() => number.as_f64().map_or(Self::Null, Self::Number),
+            Value::Number(number) => number.as_f64().map_or(Self::Null, Self::Integer),
             Value::String(text) => Self::Text(Cow::Borrowed(text)),
             Value::Array(values) => Self::List(values.iter().map(Self::from).collect()),
             Value::Object(members) => {
                 let members = members.iter().map(|(name, value)| (Cow::Borrowed(name.as_str()), Self::from(value)));
                 Self::Object(Object(members.collect()))
             }
+        }
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Tree::deserialize(deserializer)? {
+            Tree::Object(object) => Ok(object),
+            _ => Err(D::Error::custom("expected an object")),
         }
     }
 }
@@ -128,11 +140,11 @@ impl<'de: 'a, 'a> Deserialize<'de> for Tree<'a> {
             }
 
             fn visit_i64<E: Error>(self, number: i64) -> Result<Self::Value, E> {
-                Ok(Tree::Number(number as f64))
+                Ok(Tree::Integer(number as f64))
             }
 
             fn visit_u64<E: Error>(self, number: u64) -> Result<Self::Value, E> {
-                Ok(Tree::Number(number as f64))
+                Ok(Tree::Integer(number as f64))
             }
 
             fn visit_f64<E: Error>(self, number: f64) -> Result<Self::Value, E> {
@@ -180,6 +192,7 @@ mod tests {
         assert!(matches!(object.get("plain"), Some(Tree::Text(Cow::Borrowed("a")))));
         let list = object.get("escaped").and_then(Tree::list).unwrap();
         assert_eq!(list[0].text(), Some("\n"));
+        assert!(matches!(list[1..4], [Tree::Number(_), Tree::Integer(_), Tree::Integer(_)]));
         assert_eq!([&list[1], &list[2], &list[3]].map(|value| value.number().unwrap()), [1.5, -2.0, 3.0]);
         assert!(matches!(list[4..], [Tree::Bool, Tree::Null]));
     }

@@ -32,6 +32,8 @@ mod simulate;
 mod stitch;
 #[cfg(feature = "gdal")]
 mod upload;
+#[cfg(feature = "gdal")]
+mod with_torch;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -39,6 +41,8 @@ use anyhow::Context as _;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::config::{self, Settings};
+#[cfg(feature = "gdal")]
+use crate::detection;
 use output::Output;
 
 /// From drone photos of a dike to an orthophoto, detections and a STAC catalog.
@@ -101,6 +105,20 @@ enum Command {
     Demo(demo::Args),
 }
 
+#[cfg(feature = "gdal")]
+impl Command {
+    /// Tells whether the command asks a model anything in its own process.
+    const fn runs_models(&self) -> bool {
+        match self {
+            Self::Detect(_) | Self::Run(_) | Self::Model(_) => true,
+            Self::Up(_) | Self::Serve(_) | Self::Init(_) | Self::Migrate(_) | Self::Token(_) | Self::Simulate(_)
+            | Self::Upload(_) | Self::Stitch(_)
+            // The steps of a demo are processes of their own.
+            | Self::Demo(_) => false,
+        }
+    }
+}
+
 /// What every command gets beside its own arguments.
 struct Session {
     settings: Settings,
@@ -126,6 +144,14 @@ pub fn main() -> ExitCode {
     };
     start_log(&cli.log);
     let output = Output::new(cli.json);
+    #[cfg(feature = "gdal")]
+    if cli.command.runs_models()
+        && !detection::runs_models()
+        && let Err(error) = with_torch::become_it()
+    {
+        output.failed(&error);
+        return ExitCode::from(1);
+    }
     match dispatch(cli.command, &Session { settings: cli.settings, output }) {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::Rejects) => ExitCode::from(3),

@@ -231,26 +231,3 @@ fn card(args: &Args, scenes: &[Scene], weights: &[u8], judged: &[Evaluation], se
         map50 = map50,
     )
 }
-
-#[cfg(all(test, feature = "torch"))]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_own_model_finds_what_is_planted_on_a_landscape_that_it_has_not_seen() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("ortho.tif");
-        let truth = write_raster(4711, 1700, &path).unwrap();
-        assert!(truth.len() >= 8, "the landscape has {} objects", truth.len());
-        let own = detection::own_model();
-        let detector = detection::load(own.bytes, own.name).unwrap();
-        let raster = Raster::open(&path).unwrap();
-        let found = detection::detect_raster(&raster, detector.as_ref(), &DetectOptions::default(), &|_| {}).unwrap();
-        // A class alone may have four objects here, so the shares are taken over both.
-        let judged =
-            CLASSES.map(|class| (class, detection::evaluate(&[(found.clone(), truth.clone())], class, CONFIDENCE)));
-        let right: f64 = judged.iter().map(|(_, e)| e.recall * e.objects as f64).sum();
-        assert!(right >= 0.9 * truth.len() as f64, "{judged:?}");
-        assert!(right >= 0.85 * found.len() as f64, "{judged:?}, {} found", found.len());
-    }
-}

@@ -172,14 +172,11 @@ async fn make_index(connection: &mut PgConnection, name: &str) -> sqlx::Result<(
     // An index cannot be made with bound values. The server itself writes the literal.
     let literal: String = sqlx::query_scalar("select quote_literal($1)").bind(name).fetch_one(&mut *connection).await?;
     let key = format!("polder_key(properties, {literal})");
-    let statement = format!(
-        "create index concurrently if not exists {index} on items ({key}, starts_at, collection, id)
-        where {key} is not null"
-    );
-    sqlx::query(sqlx::AssertSqlSafe(statement)).execute(&mut *connection).await?;
-    // PostgreSQL does not ask a partial index how often a value is there, so it is told apart: without this it expects
-    // 0.5 % of all items for any value, and counts what it should estimate.
-    let statement = format!("create statistics if not exists {index}_values on ({key}) from items");
+    // Of all items, not only of those that have the property: PostgreSQL does not ask a partial index how often a value
+    // is there, and statistics of their own on an expression (`create statistics`) cost each plan, also of searches for
+    // something else, 0.07 ms apiece.
+    let statement =
+        format!("create index concurrently if not exists {index} on items ({key}, starts_at, collection, id)");
     sqlx::query(sqlx::AssertSqlSafe(statement)).execute(&mut *connection).await?;
     sqlx::query("analyze items").execute(&mut *connection).await?;
     info!("made an index for the property {name:?}: searches ask for it");

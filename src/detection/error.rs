@@ -18,10 +18,10 @@ pub enum Error {
     #[error("cannot use the model {model}: its output is {found}, but a YOLOv8 detector of {classes} classes gives \
              [1, {}, N] (box centre, size and a confidence for each class)", 4 + classes)]
     Layout { model: String, found: String, classes: usize },
-    /// This binary was built without libtorch.
+    /// This process has no libtorch, and there was no program with it to become.
     #[error(
-        "cannot run the model {model}: this polder was built without libtorch; \
-             take the build with the feature `torch` (`make build`, or the container image with libtorch)"
+        "cannot run the model {model}: this polder comes without libtorch; take one that has it (`make build`, or the \
+             container image polder-torch), or put the program polder-torch of the same build beside it"
     )]
     WithoutTorch { model: String },
     /// libtorch refused.

@@ -11,6 +11,7 @@ mod archive;
 mod chips;
 mod decode;
 mod detector;
+mod engine;
 mod error;
 mod evaluate;
 mod font;
@@ -19,8 +20,6 @@ mod georeference;
 mod nms;
 mod own_model;
 mod scan;
-#[cfg(feature = "torch")]
-mod torch;
 pub mod training;
 
 pub use annotate::annotate;
@@ -28,6 +27,7 @@ pub use archive::{add_config, read_spec};
 pub use chips::{Chip, ChipPlace, grid};
 pub use decode::decode;
 pub use detector::{DEFAULT_CONFIDENCE, Detector, ModelSpec, PixelBox};
+pub use engine::{Engine, run_models_with, runs_models};
 pub use error::Error;
 pub use evaluate::{Evaluation, Truth, evaluate};
 pub use geojson::{finding_id, lonlat_ring, write_geojson};
@@ -44,10 +44,10 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// # Errors
 /// [`Error::NotTorchScript`], [`Error::Metadata`], [`Error::Task`] and [`Error::Layout`] when it is not a
 /// YOLOv8 detector with a description, [`Error::Torch`] when libtorch cannot run it, and
-/// [`Error::WithoutTorch`] in a build without libtorch.
+/// [`Error::WithoutTorch`] in a process without it.
 pub fn load(model: &[u8], name: &str) -> Result<Box<dyn Detector>> {
-    #[cfg(feature = "torch")]
-    return Ok(Box::new(torch::TorchDetector::load(model, name)?));
-    #[cfg(not(feature = "torch"))]
-    return read_spec(model, name).and_then(|_| Err(Error::WithoutTorch { model: name.to_owned() }));
+    match engine::engine() {
+        Some(engine) => (engine.load)(model, name),
+        None => read_spec(model, name).and_then(|_| Err(Error::WithoutTorch { model: name.to_owned() })),
+    }
 }

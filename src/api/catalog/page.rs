@@ -92,7 +92,7 @@ impl Reading {
                 Some(match database.count_items(&search).await? {
                     // It is known already that there is one more than these.
                     Matched::About(n) => Matched::About(n.max(seen)),
-                    exactly => exactly,
+                    exactly @ Matched::Exactly(_) => exactly,
                 })
             }
             (None, Some(_)) => None,

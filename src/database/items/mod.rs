@@ -1,5 +1,6 @@
 //! The table `items`: writing items, and reading one.
 
+mod copy;
 mod write;
 
 pub use write::ItemsTransaction;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, Row as _, postgres::PgRow};
 
-use super::Written;
+use super::{Written, copy::copy_in};
 use crate::{
     catalog::{Change, ItemText, Layer, StoredItem, Summary},
     database::{AuditOpen, Database, Error, Result, audit::sign, is_version},
@@ -22,12 +22,16 @@ const TRIES: usize = 10;
 // author saw: PostGIS fails on it otherwise, in a search of somebody who knows nothing of it.
 const INSERT: &str = "
     insert into items (collection, id, geometry, starts_at, ends_at, properties, body, links, assets, digest)
-    select i.collection, i.id, case when st_isvalid(g) then g else st_makevalid(g, 'method=structure') end,
-        i.starts_at, i.ends_at, i.properties::jsonb, i.body, i.links, i.assets, i.digest
-    from unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::timestamptz[], $6::text[], $7::text[],
-        $8::text[], $9::text[], $10::text[])
-        as i (collection, id, geometry, starts_at, ends_at, properties, body, links, assets, digest)
-    cross join lateral st_setsrid(st_force2d(st_geomfromgeojson(i.geometry)), 4326) g";
+    select collection, id, case when st_isvalid(g) then g else st_makevalid(g, 'method=structure') end,
+        starts_at, ends_at, properties::jsonb, body, links, assets, digest
+    from (
+        select *, st_geomfromewkb(shape) as g
+        from unnest($1::text[], $2::text[], $3::bytea[], $4::timestamptz[], $5::timestamptz[], $6::text[], $7::text[],
+            $8::text[], $9::text[], $10::text[])
+            as i (collection, id, shape, starts_at, ends_at, properties, body, links, assets, digest)
+        -- kept apart, so that each geometry is read once
+        offset 0
+    ) i";
 
 // Same digest, same item: the row is left as it is, with its times.
 const OR_UPDATE: &str = "
@@ -59,7 +63,7 @@ impl Database {
         if let [item] = items {
             // One statement is its own transaction, and one round trip.
             let mut connection = self.pool.acquire().await.map_err(Error::query("write items"))?;
-            return insert(&mut connection, &[item], by).await;
+            return insert_one(&mut connection, item, by).await;
         }
         let mut writing = self.begin_items().await?;
         for batch in items.chunks(BATCH) {
@@ -74,7 +78,7 @@ impl Database {
     /// [`Error::Query`].
     pub async fn begin_items(&self) -> Result<ItemsTransaction> {
         let transaction = self.pool.begin().await.map_err(Error::query("write items"))?;
-        Ok(ItemsTransaction { transaction, count: 0 })
+        Ok(ItemsTransaction { transaction, count: 0, changes: Changes::new() })
     }
 
     /// Writes an item, new or changed. The same item again changes nothing.
@@ -172,6 +176,7 @@ impl Database {
 pub struct ItemsTransaction {
     transaction: sqlx::Transaction<'static, sqlx::Postgres>,
     count: usize,
+    changes: Changes,
 }
 
 impl ItemsTransaction {
@@ -186,7 +191,10 @@ impl ItemsTransaction {
         }
         let items: Vec<&StoredItem> = by_name.into_values().collect();
         self.count += items.len();
-        insert(&mut self.transaction, &items, None).await
+        for item in &items {
+            self.changes.entry(item.collection.clone()).or_default().added.add(&item.summary);
+        }
+        copy_in(&mut self.transaction, &items).await.map_err(|error| refused(error, &items))
     }
 
     /// Makes all of them seen at once.
@@ -194,6 +202,7 @@ impl ItemsTransaction {
     /// # Errors
     /// [`Error::Query`]; then none is there.
     pub async fn commit(mut self, by: Option<&AuditOpen>) -> Result<()> {
+        note(&mut self.transaction, &self.changes).await?;
         sign(&mut self.transaction, by, self.count).await?;
         self.transaction.commit().await.map_err(Error::query("write items"))
     }
@@ -225,11 +234,10 @@ async fn is_there(connection: &mut PgConnection, collection: &str, id: &str, exp
     }
 }
 
-async fn insert(connection: &mut PgConnection, items: &[&StoredItem], by: Option<&AuditOpen>) -> Result<()> {
-    let mut changes = Changes::new();
-    for item in items {
-        changes.entry(item.collection.clone()).or_default().added.add(&item.summary()?);
-    }
+/// Writes an item, what it changed and who did it, in one round trip.
+async fn insert_one(connection: &mut PgConnection, item: &StoredItem, by: Option<&AuditOpen>) -> Result<()> {
+    let change = Change { added: item.summary.clone(), ..Change::default() };
+    let changes = Changes::from([(item.collection.clone(), change)]);
     let (collections, texts) = columns(&changes)?;
     let statement = format!(
         "with written as ({INSERT} returning 1),
@@ -238,15 +246,15 @@ async fn insert(connection: &mut PgConnection, items: &[&StoredItem], by: Option
             returning 1
         )
         insert into audit (who, what, detail, state, closed_at, records_in, records_ok, records_rejected)
-        select $13::text, $14::text, $15::text, 'done', now(), $16::bigint, $16::bigint, 0 where $13 is not null"
+        select $13::text, $14::text, $15::text, 'done', now(), 1, 1, 0 where $13 is not null"
     );
+    let items = &[item];
     bound(sqlx::query(sqlx::AssertSqlSafe(statement)), items)
         .bind(collections)
         .bind(texts)
         .bind(by.map(|by| by.who.as_str()))
         .bind(by.map(|by| by.what.as_str()))
         .bind(by.and_then(|by| by.detail.as_deref()))
-        .bind(items.len() as i64)
         .execute(connection)
         .await
         .map_err(|error| refused(error, items))?;
@@ -284,7 +292,7 @@ async fn upsert(connection: &mut PgConnection, items: &[&StoredItem]) -> Result<
     for row in &written {
         let name: (String, String) = (row.get("collection"), row.get("id"));
         let change = changes.entry(name.0.clone()).or_default();
-        change.added.add(&named[&(name.0.as_str(), name.1.as_str())].summary()?);
+        change.added.add(&named[&(name.0.as_str(), name.1.as_str())].summary);
         if let Some(row) = there.get(&name) {
             change.removed.add(&before(row)?);
         }
@@ -331,7 +339,7 @@ fn bound<'q>(
     query
         .bind(column(items, |item| item.collection.as_str()))
         .bind(column(items, |item| item.id.as_str()))
-        .bind(column(items, |item| item.geometry.as_deref()))
+        .bind(column(items, |item| item.geometry.as_ref().map(|shape| shape.ewkb.as_slice())))
         .bind(column(items, |item| item.starts_at))
         .bind(column(items, |item| item.ends_at))
         .bind(column(items, |item| item.properties.as_str()))

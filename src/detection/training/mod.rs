@@ -7,12 +7,7 @@
 //! Promise: the same scenes and options give the same weights on the same kind of processor. Torch runs on one
 //! thread, because sums over several would depend on their order; a second one prepares the samples.
 
-#[cfg(feature = "torch")]
-mod learn;
-
-#[cfg(not(feature = "torch"))]
-use super::Error;
-use super::Result;
+use super::{Error, Result, engine::engine};
 use crate::raster::Rgb8;
 
 /// A picture at the model's GSD in which every object is known.
@@ -65,17 +60,14 @@ pub struct Progress {
 /// # Errors
 /// [`Error::Torch`](super::Error::Torch) when libtorch fails, [`Error::Write`](super::Error::Write) when the
 /// archive cannot be written to the temporary folder, and [`Error::WithoutTorch`](super::Error::WithoutTorch)
-/// in a build without libtorch.
+/// in a process without it.
 ///
 /// # Panics
 /// Without scenes, or when a class is not among the names.
 pub fn train(scenes: &[Scene], options: &Options, progress: &mut dyn FnMut(Progress)) -> Result<Vec<u8>> {
     assert!(!scenes.is_empty(), "there is something to learn from");
-    #[cfg(feature = "torch")]
-    return learn::train(scenes, options, progress);
-    #[cfg(not(feature = "torch"))]
-    return {
-        let _ = progress;
-        Err(Error::WithoutTorch { model: options.name.clone() })
-    };
+    match engine() {
+        Some(engine) => (engine.train)(scenes, options, progress),
+        None => Err(Error::WithoutTorch { model: options.name.clone() }),
+    }
 }

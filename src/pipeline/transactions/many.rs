@@ -16,8 +16,9 @@ use crate::{
     database::Written,
 };
 
-/// Items that are checked and written at once.
-const BATCH: usize = 500;
+/// Items that are checked and written at once: so many that a statement's own cost does not show, and so few that the
+/// database has not long to wait for the first, nor much memory is held.
+const BATCH: usize = 128;
 
 /// Faults that are told of one request.
 const MOST_FAULTS: usize = 100;

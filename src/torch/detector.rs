@@ -8,8 +8,10 @@ use std::{cell::Cell, io::Cursor};
 
 use tch::{CModule, IValue, Kind, TchError, Tensor};
 
-use super::{Chip, Detector, Error, ModelSpec, PixelBox, Result, archive::read_spec, decode, nms};
-use crate::raster::Rgb8;
+use polder::{
+    detection::{Chip, Detector, Error, ModelSpec, PixelBox, Result, decode, read_spec, suppress},
+    raster::Rgb8,
+};
 
 /// IoU above which two boxes of a class on one chip are one thing.
 const IOU: f64 = 0.5;
@@ -93,7 +95,7 @@ impl Detector for TorchDetector {
         let boxes = |chip: &Chip| -> Result<_> {
             let output = self.forward(&chip.pixels)?;
             let size = [chip.pixels.width, chip.pixels.height];
-            Ok(nms::suppress(decode(&output, self.spec.names.len(), size, confidence), IOU))
+            Ok(suppress(decode(&output, self.spec.names.len(), size, confidence), IOU))
         };
         chips.iter().map(boxes).collect()
     }
@@ -101,7 +103,7 @@ impl Detector for TorchDetector {
 
 /// Keeps libtorch from spreading one operation over threads; asked for in every thread, because OpenMP
 /// remembers the number for each thread on its own.
-pub(super) fn use_one_thread() {
+pub fn use_one_thread() {
     thread_local!(static DONE: Cell<bool> = const { Cell::new(false) });
     if !DONE.replace(true) {
         tch::set_num_threads(1);
@@ -109,7 +111,7 @@ pub(super) fn use_one_thread() {
 }
 
 /// Turns libtorch's complaint into one line: the interpreter puts the reason last, everything else first.
-pub(super) fn fault(operation: &'static str, model: &str) -> impl Fn(TchError) -> Error {
+pub fn fault(operation: &'static str, model: &str) -> impl Fn(TchError) -> Error {
     let model = model.to_owned();
     move |error| {
         let text = match error {
@@ -141,11 +143,16 @@ fn describe(value: &IValue) -> String {
 
 #[cfg(test)]
 mod tests {
+    use polder::{
+        detection::{DetectOptions, Truth, add_config, detect_raster, evaluate, grid, own_model},
+        raster::{CogOptions, CogWriter, Raster},
+        simulation::{CLASSES, Landscape, OrthoWindow, render_ortho},
+        spatial::{Crs, GeoTransform},
+    };
     use serde_json::{Value, json};
     use tch::Device;
 
     use super::*;
-    use crate::detection::add_config;
 
     /// Traces a function of a picture and packs it as an exporter would.
     fn archive(config: &Value, run: impl Fn(&Tensor) -> Vec<Tensor>) -> Vec<u8> {
@@ -213,11 +220,36 @@ mod tests {
         let cell = Tensor::from_slice(&[30.0_f32, 20.0, 10.0, 8.0, 0.2, 0.8]).view([1, 6, 1]);
         let module = archive(&config(), |p| vec![output(p, &[1, 6, 84], 0.0) + &cell]);
         let detector = TorchDetector::load(&module, "m").unwrap();
-        let place = crate::detection::grid([64, 64], [64, 64], 0.0).next().unwrap();
+        let place = grid([64, 64], [64, 64], 0.0).next().unwrap();
         let chip = Chip { place, pixels: Rgb8::new(64, 64) };
         let boxes = detector.detect(&[chip], 0.5).unwrap();
         assert_eq!(boxes[0].len(), 1);
         let found = boxes[0][0];
         assert_eq!(([found.left, found.top, found.right, found.bottom], found.class), ([25.0, 16.0, 35.0, 24.0], 1));
+    }
+
+    #[test]
+    fn the_own_model_finds_what_is_planted_on_a_landscape_that_it_has_not_seen() {
+        let side = 1700;
+        let landscape = Landscape::new(4711, [65.0, 65.0]);
+        let (picture, planted) = render_ortho(&landscape, &OrthoWindow::around([0.0, 0.0], [side; 2], 0.03));
+        let whole = planted.into_iter().filter(|one| one.pixels.iter().all(|at| (0.0..side as f64).contains(at)));
+        let truth: Vec<Truth> = whole.map(|one| Truth { class: one.class.to_owned(), pixel_box: one.pixels }).collect();
+        assert!(truth.len() >= 8, "the landscape has {} objects", truth.len());
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ortho.tif");
+        let place = GeoTransform::north_up([155_000.0, 463_000.0], 0.03);
+        let mut cog = CogWriter::create(&path, [side; 2], place, Crs::RD_NEW, CogOptions::default()).unwrap();
+        cog.write_rgb([0, 0], [side; 2], &picture.data, &vec![255; side * side]).unwrap();
+        cog.finish().unwrap();
+        let own = own_model();
+        let detector = TorchDetector::load(own.bytes, own.name).unwrap();
+        let raster = Raster::open(&path).unwrap();
+        let found = detect_raster(&raster, &detector, &DetectOptions::default(), &|_| {}).unwrap();
+        // A class alone may have four objects here, so the shares are taken over both.
+        let judged = CLASSES.map(|class| (class, evaluate(&[(found.clone(), truth.clone())], class, 0.7)));
+        let right: f64 = judged.iter().map(|(_, e)| e.recall * e.objects as f64).sum();
+        assert!(right >= 0.9 * truth.len() as f64, "{judged:?}");
+        assert!(right >= 0.85 * found.len() as f64, "{judged:?}, {} found", found.len());
     }
 }

@@ -10,6 +10,10 @@ mod wear;
 
 use std::{sync::mpsc::sync_channel, thread};
 
+use polder::detection::{
+    Result,
+    training::{Options, Progress, Scene},
+};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_pcg::Pcg64Mcg;
 use rayon::prelude::*;
@@ -17,8 +21,7 @@ use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor, nn, nn::OptimizerConfig as _};
 
 use self::{assign::Targets, mistakes::Mistake, network::Network, samples::Sample};
-use super::{Options, Progress, Scene};
-use crate::detection::{Result, torch};
+use crate::detector;
 
 /// Side of a training sample in pixels: large enough for the largest object with its surroundings.
 const SAMPLE_SIDE: usize = 192;
@@ -34,14 +37,14 @@ const PARTS: usize = 5;
 /// … and from then on this part of the samples shows one.
 const MISTAKEN: f64 = 0.4;
 
-/// Does what [`super::train`] promises.
-pub(super) fn train(scenes: &[Scene], options: &Options, progress: &mut dyn FnMut(Progress)) -> Result<Vec<u8>> {
+/// Does what [`polder::detection::training::train`] promises.
+pub fn train(scenes: &[Scene], options: &Options, progress: &mut dyn FnMut(Progress)) -> Result<Vec<u8>> {
     assert!(!scenes.is_empty(), "there is something to learn from");
-    torch::use_one_thread();
+    detector::use_one_thread();
     tch::manual_seed(options.seed as i64);
     let variables = nn::VarStore::new(Device::Cpu);
     let network = Network::new(&variables.root(), options.names.len());
-    let fault = |error| torch::fault("train", &options.name)(error);
+    let fault = |error| detector::fault("train", &options.name)(error);
     let mut optimizer =
         nn::AdamW { wd: WEIGHT_DECAY, ..nn::AdamW::default() }.build(&variables, 1e-3).map_err(fault)?;
     let mut smooth = None;
@@ -127,8 +130,8 @@ fn description(options: &Options) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        detection::{Chip, Detector as _, grid, torch::TorchDetector},
+    use polder::{
+        detection::{Chip, Detector as _, grid},
         raster::Rgb8,
     };
 
@@ -153,7 +156,7 @@ mod tests {
     #[test]
     fn what_is_exported_loads_and_takes_pictures_of_other_sizes() {
         let archive = train(&scenes(), &options(1), &mut |_| {}).unwrap();
-        let detector = TorchDetector::load(&archive, "test").unwrap();
+        let detector = detector::TorchDetector::load(&archive, "test").unwrap();
         let spec = detector.spec();
         assert_eq!((spec.image_size, spec.dynamic, spec.stride, spec.gsd_m), ([64, 64], true, 16, Some(0.05)));
         let place = grid([64, 64], [64, 64], 0.0).next().unwrap();

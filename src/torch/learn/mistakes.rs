@@ -4,13 +4,10 @@
 //! times during the training, and learning from them, raised the precision for traps on held-out landscapes from
 //! 0.68 to 0.93 (bootstrapping; Sung and Poggio, "Example-based learning for view-based human face detection", 1998).
 
+use polder::detection::{PixelBox, decode, suppress, training::Scene};
 use tch::{Kind, Tensor};
 
-use super::{
-    super::Scene,
-    network::{Network, STRIDE},
-};
-use crate::detection::{PixelBox, decode, suppress};
+use super::network::{Network, STRIDE};
 
 /// Confidence from which a wrong box is worth learning from; well below the one that counts in use.
 const NOTICED: f64 = 0.15;
@@ -70,7 +67,7 @@ mod tests {
     use tch::{Device, nn};
 
     use super::*;
-    use crate::{detection::training::Known, raster::Rgb8};
+    use polder::{detection::training::Known, raster::Rgb8};
 
     /// An untrained network whose confidences are lifted sees things everywhere.
     #[test]

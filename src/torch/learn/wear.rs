@@ -4,10 +4,9 @@
 //! camera, the fall-off of light towards a photo's corner, noise, JPEG, and the border of the flight.
 
 use image::{ExtendedColorType, codecs::jpeg::JpegEncoder};
+use polder::raster::Rgba8;
 use rand::RngExt as _;
 use rand_pcg::Pcg64Mcg;
-
-use crate::raster::Rgba8;
 
 /// Applies a random selection of all of it, in the order in which it happens to real pictures.
 pub(super) fn wear(picture: &mut Rgba8, rng: &mut Pcg64Mcg) {

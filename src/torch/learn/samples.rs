@@ -1,14 +1,13 @@
 //! Cuts samples from scenes: turned, mirrored, scaled and moved at random.
 
+use polder::{
+    detection::training::{Known, Scene},
+    raster::{Rgb8, Rgba8},
+};
 use rand::RngExt as _;
 use rand_pcg::Pcg64Mcg;
 
-use super::{
-    super::{Known, Scene},
-    assign::Wanted,
-    wear,
-};
-use crate::raster::Rgb8;
+use super::{assign::Wanted, wear};
 
 /// What networks see where there is no picture; the same as under a chip.
 const PADDING: u8 = 114;
@@ -85,8 +84,8 @@ impl View {
     }
 
     /// Returns the sample's pixels, bilinear; alpha is 0 outside the scene.
-    fn look(&self, scene: &Rgb8, side: usize) -> crate::raster::Rgba8 {
-        let mut picture = crate::raster::Rgba8::new(side, side);
+    fn look(&self, scene: &Rgb8, side: usize) -> Rgba8 {
+        let mut picture = Rgba8::new(side, side);
         for (i, pixel) in picture.data.chunks_exact_mut(4).enumerate() {
             let at = self.to_scene([(i % side) as f64 + 0.5, (i / side) as f64 + 0.5]);
             if let Some([r, g, b]) = bilinear(scene, at) {

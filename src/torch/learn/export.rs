@@ -1,18 +1,19 @@
 //! Turns the trained network into a file that any TorchScript runtime runs.
 
+use polder::detection::{Result, add_config, training::Options};
 use serde_json::Value;
 use tch::{CModule, Device, Kind, Tensor};
 
-use super::{super::Options, network::Network};
-use crate::detection::{Result, add_config, torch};
+use super::network::Network;
+use crate::detector;
 
 /// Traces the network and returns the archive with its description.
 ///
 /// # Errors
-/// [`Error::Torch`](crate::detection::Error::Torch) when libtorch cannot trace or save it,
-/// [`Error::Write`](crate::detection::Error::Write) when there is no temporary folder to save it in.
+/// [`Error::Torch`](polder::detection::Error::Torch) when libtorch cannot trace or save it,
+/// [`Error::Write`](polder::detection::Error::Write) when there is no temporary folder to save it in.
 pub(super) fn export(network: &Network, options: &Options, description: &Value) -> Result<Vec<u8>> {
-    let fault = |operation| torch::fault(operation, &options.name);
+    let fault = |operation| detector::fault(operation, &options.name);
     // With gradients on, the trace would hold on to variables; without, weights become constants of the program.
     let _guard = tch::no_grad_guard();
     let network = network.fused();

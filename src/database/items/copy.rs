@@ -1,0 +1,178 @@
+//! Writing new items as PostgreSQL takes them fastest: COPY in the binary format (PostgreSQL manual, "COPY", "Binary
+//! Format").
+//!
+//! Against one `insert` of arrays this spares the server taking the arrays apart, reading each geometry from JSON, and
+//! a look-up of the table's pages for each row: about a third of its time.
+
+use chrono::{DateTime, TimeZone as _, Utc};
+use sqlx::PgConnection;
+
+use crate::catalog::StoredItem;
+
+const STATEMENT: &str =
+    "copy items (collection, id, geometry, starts_at, ends_at, properties, body, links, assets, digest)
+    from stdin (format binary)";
+
+const COLUMNS: u16 = 10;
+const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
+const TRAILER: &[u8] = &[0xff, 0xff];
+const JSONB_VERSION: u8 = 1;
+
+/// Writes new items.
+///
+/// # Errors
+/// Those of the database; the transaction is lost then.
+pub(super) async fn copy_in(connection: &mut PgConnection, items: &[&StoredItem]) -> sqlx::Result<()> {
+    let mut rows = HEADER.to_vec();
+    for item in items {
+        push_row(&mut rows, item);
+    }
+    rows.extend(TRAILER);
+    let mut copy = connection.copy_in_raw(STATEMENT).await?;
+    match copy.send(rows).await {
+        Ok(_) => copy.finish().await.map(drop)?,
+        Err(error) => {
+            // What PostgreSQL says about it comes only now.
+            copy.abort("the items could not be sent").await?;
+            return Err(error);
+        }
+    }
+    mend_shapes(connection, items).await
+}
+
+/// A shape that crosses itself is searched as what its author saw: PostGIS fails on it otherwise, in a search of somebody
+/// who knows nothing of it.
+async fn mend_shapes(connection: &mut PgConnection, items: &[&StoredItem]) -> sqlx::Result<()> {
+    let doubtful = |item: &&&StoredItem| item.geometry.as_ref().is_some_and(|shape| !shape.surely_valid);
+    let [mut collections, mut ids] = [Vec::new(), Vec::new()];
+    for item in items.iter().filter(doubtful) {
+        collections.push(item.collection.as_str());
+        ids.push(item.id.as_str());
+    }
+    if ids.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "update items
+        set geometry = st_makevalid(geometry, 'method=structure')
+        where (collection, id) in (select * from unnest($1::text[], $2::text[])) and not st_isvalid(geometry)",
+    )
+    .bind(collections)
+    .bind(ids)
+    .execute(connection)
+    .await
+    .map(drop)
+}
+
+fn push_row(out: &mut Vec<u8>, item: &StoredItem) {
+    out.extend(COLUMNS.to_be_bytes());
+    push(out, item.collection.as_bytes());
+    push(out, item.id.as_bytes());
+    match &item.geometry {
+        Some(shape) => push(out, &shape.ewkb),
+        None => out.extend((-1_i32).to_be_bytes()),
+    }
+    push(out, &since_2000(item.starts_at).to_be_bytes());
+    push(out, &since_2000(item.ends_at).to_be_bytes());
+    out.extend((item.properties.len() as i32 + 1).to_be_bytes());
+    out.push(JSONB_VERSION);
+    out.extend(item.properties.as_bytes());
+    for text in [&item.text.body, &item.text.links, &item.text.assets, &item.digest] {
+        push(out, text.as_bytes());
+    }
+}
+
+fn push(out: &mut Vec<u8>, field: &[u8]) {
+    out.extend((field.len() as i32).to_be_bytes());
+    out.extend(field);
+}
+
+/// Microseconds since the beginning of 2000, which is how PostgreSQL counts.
+fn since_2000(time: DateTime<Utc>) -> i64 {
+    let epoch = Utc.with_ymd_and_hms(2000, 1, 1, 0, 0, 0).single().unwrap_or_default();
+    time.timestamp_micros() - epoch.timestamp_micros()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use crate::{catalog::StoredItem, database::testing::with_database};
+
+    fn item(number: usize, geometry: &Value) -> StoredItem {
+        let mut text = json!({
+            "type": "Feature", "stac_version": "1.1.0", "id": format!("i{number:02}"), "collection": "drone-raw",
+            "geometry": geometry, "properties": { "datetime": "1969-07-20T20:17:40.123456Z", "x": "é\u{1F6F8}" }, "assets": {},
+            "links": [], "bbox": [0, 0, 9, 9],
+        });
+        if geometry.is_null() {
+            text.as_object_mut().unwrap().remove("bbox");
+        }
+        StoredItem::parse(&text.to_string(), &[]).unwrap()
+    }
+
+    /// Each way of writing must leave what PostGIS reads from the `GeoJSON`, made valid.
+    #[tokio::test]
+    async fn a_copied_row_is_the_inserted_row_and_each_geometry_is_that_of_postgis() {
+        let ring = json!([[0, 0], [2, 0], [2, 2], [0, 2], [0, 0]]);
+        let bow_tie = json!([[0, 0], [2, 2], [2, 0], [0, 2], [0, 0]]);
+        let hole = json!([[0.5, 0.5], [1, 0.5], [1, 1], [0.5, 0.5]]);
+        let geometries = [
+            json!(null),
+            json!({"type": "Point", "coordinates": [5.123_456_789_012_345, -52.1, 3]}),
+            json!({"type": "MultiPoint", "coordinates": [[1, 2], [3, 4]]}),
+            json!({"type": "LineString", "coordinates": [[1, 2, 9], [3, 4, 9]]}),
+            json!({"type": "LineString", "coordinates": [[1, 2], [1, 2]]}),
+            json!({"type": "MultiLineString", "coordinates": [[[1, 2], [3, 4]], [[5, 6], [7, 8], [9, 9]]]}),
+            json!({"type": "Polygon", "coordinates": [ring]}),
+            json!({"type": "Polygon", "coordinates": [bow_tie]}),
+            json!({"type": "Polygon", "coordinates": [ring, hole]}),
+            json!({"type": "MultiPolygon", "coordinates": [[ring, hole], [[[5, 5], [6, 5], [6, 6], [5, 5]]]]}),
+            json!({"type": "MultiPolygon", "coordinates": []}),
+            json!({"type": "GeometryCollection", "geometries": [
+                {"type": "Point", "coordinates": [1, 2]},
+                {"type": "Polygon", "coordinates": [bow_tie]},
+            ]}),
+        ];
+        with_database(|database| async move {
+            let items: Vec<StoredItem> = geometries.iter().enumerate().map(|(i, g)| item(i, g)).collect();
+            let rows = || async {
+                sqlx::query_as::<_, (String, Option<String>, String)>(
+                    "select id, st_asewkt(geometry), (to_jsonb(i) - 'geometry' - 'created_at' - 'updated_at')::text
+                    from items i order by id",
+                )
+                .fetch_all(&database.pool)
+                .await
+                .unwrap()
+            };
+            database.upsert_items(&items, None).await.unwrap();
+            let inserted = rows().await;
+            sqlx::query("delete from items").execute(&database.pool).await.unwrap();
+            database.insert_items(&items, None).await.unwrap();
+            assert_eq!(rows().await, inserted);
+            for (geometry, (id, written, _)) in geometries.iter().zip(&inserted) {
+                let expected: Option<String> = sqlx::query_scalar(
+                    "select st_asewkt(case when st_isvalid(g) then g else st_makevalid(g, 'method=structure') end)
+                    from st_setsrid(st_force2d(st_geomfromgeojson($1)), 4326) g",
+                )
+                .bind((!geometry.is_null()).then(|| geometry.to_string()))
+                .fetch_one(&database.pool)
+                .await
+                .unwrap();
+                assert_eq!(*written, expected, "{id}: {geometry}");
+            }
+            let twice =
+                database.insert_items(&[item(20, &json!(null)), item(3, &json!(null))], None).await.unwrap_err();
+            assert!(matches!(twice, crate::database::Error::ItemExists(_, ref id) if id == "i03"), "{twice}");
+            let mut stray = item(21, &json!(null));
+            stray.collection = "nobody".to_owned();
+            let unknown = database.insert_items(&[item(22, &json!(null)), stray], None).await.unwrap_err();
+            assert!(
+                matches!(unknown, crate::database::Error::UnknownCollection(ref name) if name == "nobody"),
+                "{unknown}"
+            );
+            assert_eq!(rows().await.len(), geometries.len(), "all or none, and the connection works on");
+        })
+        .await;
+    }
+}
