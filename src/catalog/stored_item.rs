@@ -9,7 +9,7 @@
 //! BASE                               the address of polder, as https://polder.example.org
 //! ```
 //!
-//! [`StoredItem::write`] then is a copy that looks out for four characters.
+//! [`ItemText::write`] then is a copy that looks out for two characters.
 //!
 //! Invariant: reading with [`Hrefs::Stored`] gives every member of the item as it was given, number by number; only
 //! `links` and `assets` move to the end.
@@ -17,6 +17,7 @@
 use std::{fmt::Write, str::FromStr};
 
 use chrono::{DateTime, Utc};
+use memchr::memchr2;
 use serde_json::{Map, Value, value::RawValue};
 use sha2::{Digest, Sha256};
 
@@ -187,22 +188,21 @@ fn splice(out: &mut String, marked: &str, base: &str, hrefs: Hrefs) {
         Hrefs::Https => 1,
         Hrefs::S3 => 2,
     };
-    // Outside a fork everything is copied; inside, the form of which the number is wanted.
-    let mut form = None;
     let mut rest = marked;
-    while let Some(at) = rest.find([FORK, OR, END, BASE]) {
-        let copied = form.is_none_or(|form| form == wanted);
-        if copied {
-            out.push_str(&rest[..at]);
-        }
-        match rest.as_bytes()[at] {
-            1 => form = Some(0),
-            2 => form = form.map(|form| form + 1),
-            3 => form = None,
-            _ if copied => out.push_str(base),
-            _ => {}
-        }
+    while let Some(at) = memchr2(FORK as u8, BASE as u8, rest.as_bytes()) {
+        out.push_str(&rest[..at]);
+        let is_fork = rest.as_bytes()[at] == FORK as u8;
         rest = &rest[at + 1..];
+        if !is_fork {
+            out.push_str(base);
+            continue;
+        }
+        let (forms, after) = rest.split_once(END).unwrap_or((rest, ""));
+        for (i, text) in forms.split(OR).nth(wanted).unwrap_or_default().split(BASE).enumerate() {
+            out.push_str(if i == 0 { "" } else { base });
+            out.push_str(text);
+        }
+        rest = after;
     }
     out.push_str(rest);
 }

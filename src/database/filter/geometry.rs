@@ -14,7 +14,7 @@ pub(super) struct Geometry {
 }
 
 /// `[west, south, east, north]`, never across the antimeridian.
-pub(super) type Envelope = [f64; 4];
+pub(in crate::database) type Envelope = [f64; 4];
 
 impl Geometry {
     /// Checks a `GeoJSON` geometry.
@@ -75,6 +75,11 @@ impl Geometry {
             _ => envelope(&self.json).into_iter().collect(),
         }
     }
+}
+
+/// Returns the rectangle around the `GeoJSON` of a geometry; nothing when it has no place.
+pub(in crate::database) fn envelope_of(geojson: &str) -> Option<Envelope> {
+    envelope(&serde_json::from_str(geojson).ok()?)
 }
 
 /// The rectangle around all positions in `GeoJSON`, at any depth.

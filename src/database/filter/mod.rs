@@ -32,6 +32,8 @@ use serde_json::Value;
 use sqlx::{Postgres, QueryBuilder};
 
 pub use error::FilterError;
+pub(super) use geometry::envelope_of;
+pub(super) use sql::push_envelope;
 
 use expression::Expr;
 use operator::Operator;

@@ -123,13 +123,14 @@ impl ItemRow {
     }
 }
 
+/// Reads a row that begins with [`COLUMNS`]: by number, for a page has thousands of values.
 pub(super) fn item_row(row: &PgRow) -> ItemRow {
     ItemRow {
-        collection: row.get("collection"),
-        id: row.get("id"),
-        starts_at: row.get("starts_at"),
-        text: ItemText { body: row.get("body"), links: row.get("links"), assets: row.get("assets") },
-        digest: row.get("digest"),
+        collection: row.get(0),
+        id: row.get(1),
+        starts_at: row.get(2),
+        text: ItemText { body: row.get(3), links: row.get(4), assets: row.get(5) },
+        digest: row.get(6),
     }
 }
 

@@ -5,7 +5,7 @@ use sqlx::{Postgres, QueryBuilder};
 use super::Search;
 use crate::{
     catalog::Interval,
-    database::filter::{Subject, push_filter},
+    database::filter::{Subject, envelope_of, push_envelope, push_filter},
     spatial::Bbox,
 };
 
@@ -25,8 +25,12 @@ pub(in crate::database) fn push_where(query: &mut QueryBuilder<Postgres>, search
         push_within(query, bbox);
     }
     if let Some(geometry) = &search.intersects {
+        if let Some(envelope) = envelope_of(geometry) {
+            query.push(" and geometry && ");
+            push_envelope(query, envelope);
+        }
         // A ring that crosses itself would make PostGIS fail; made valid, it means what its author saw.
-        query.push(" and st_intersects(geometry, st_makevalid(st_setsrid(st_force2d(st_geomfromgeojson(");
+        query.push(" and polder_relate('intersects', geometry, st_makevalid(st_setsrid(st_force2d(st_geomfromgeojson(");
         query.push_bind(geometry.clone()).push(")), 4326)))");
     }
     if let Some(interval) = search.datetime {
@@ -54,9 +58,11 @@ pub(in crate::database) fn push_within(query: &mut QueryBuilder<Postgres>, bbox:
     let halves = if west <= east { vec![(west, east)] } else { vec![(west, 180.0), (-180.0, east)] };
     query.push(" and (");
     for (i, (west, east)) in halves.into_iter().enumerate() {
-        query.push(if i == 0 { "" } else { " or " }).push("st_intersects(geometry, st_makeenvelope(");
-        query.push_bind(west).push(", ").push_bind(south).push(", ").push_bind(east).push(", ").push_bind(north);
-        query.push(", 4326))");
+        query.push(if i == 0 { "(geometry && " } else { " or (geometry && " });
+        push_envelope(query, [west, south, east, north]);
+        query.push(" and polder_relate('intersects', geometry, ");
+        push_envelope(query, [west, south, east, north]);
+        query.push("))");
     }
     query.push(")");
 }

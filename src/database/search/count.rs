@@ -7,8 +7,8 @@ use sqlx::{QueryBuilder, types::Json};
 use super::{Search, conditions::push_where};
 use crate::database::{Database, Error, Result};
 
-/// Cost, in PostgreSQL's unit, up to which counting is no trouble: some tens of milliseconds.
-const CHEAP: f64 = 5_000.0;
+/// Cost, in PostgreSQL's unit, up to which counting is no trouble: some five milliseconds.
+const CHEAP: f64 = 1_500.0;
 
 /// A number of items.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -116,7 +116,7 @@ impl Order {
         Ok(rest.map(|stage| Stage { resumed: stage.missing == at, ..stage }).collect())
     }
 
-    /// Writes the keys as columns, for [`Order::cursor`] to read.
+    /// Writes the keys as the last columns, for [`Order::keys_of`] to read.
     pub fn push_columns(&self, query: &mut QueryBuilder<Postgres>) {
         for (i, key) in self.keys.iter().enumerate() {
             query.push(", ");
@@ -127,7 +127,8 @@ impl Order {
 
     /// Reads the place of a row.
     pub fn keys_of(&self, row: &PgRow) -> Vec<Option<String>> {
-        (0..self.keys.len()).map(|i| row.get(format!("key{i}").as_str())).collect()
+        let first = row.len() - self.keys.len();
+        (first..row.len()).map(|i| row.get(i)).collect()
     }
 
     /// Writes the conditions of a stage, each behind an `and`.

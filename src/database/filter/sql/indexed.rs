@@ -71,10 +71,19 @@ impl Writer<'_> {
                 self.push(")");
             }
         }
-        if comparator != Comparator::Equal {
-            // jsonb puts every string before and every boolean after any number.
-            self.property(" and jsonb_typeof(", name, ") = 'number'");
+        // jsonb puts every string before and every boolean after any number, and a key's numbers have at most 400 digits.
+        // Said as the other end of a range, for that is what PostgreSQL has statistics for.
+        match comparator {
+            Comparator::Less | Comparator::LessOrEqual => self.key_and(name, " > '-1e400'::jsonb"),
+            Comparator::Greater | Comparator::GreaterOrEqual => self.key_and(name, " < 'false'::jsonb"),
+            Comparator::Equal | Comparator::NotEqual => {}
         }
+    }
+
+    fn key_and(&mut self, name: &str, end: &'static str) {
+        self.push(" and ");
+        self.key(name);
+        self.push(end);
     }
 
     /// Compares the beginnings by the key, then, if that does not settle it, the strings.

@@ -14,6 +14,8 @@ mod temporal;
 
 use sqlx::{Postgres, QueryBuilder};
 
+pub(in crate::database) use spatial::push_envelope;
+
 use super::{
     Subject,
     operator::Comparator,

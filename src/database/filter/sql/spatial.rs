@@ -1,5 +1,7 @@
 //! The spatial functions in SQL.
 
+use sqlx::{Postgres, QueryBuilder};
+
 use super::Writer;
 use crate::database::filter::{
     geometry::{Envelope, Geometry},
@@ -19,15 +21,16 @@ impl Writer<'_> {
             }
             self.push(") and ");
         }
+        self.push("polder_relate(");
         self.push(match relation {
-            Relation::Contains => "st_contains(",
-            Relation::Crosses => "st_crosses(",
-            Relation::Disjoint => "st_disjoint(",
-            Relation::Equals => "st_equals(",
-            Relation::Intersects => "st_intersects(",
-            Relation::Overlaps => "st_overlaps(",
-            Relation::Touches => "st_touches(",
-            Relation::Within => "st_within(",
+            Relation::Contains => "'contains', ",
+            Relation::Crosses => "'crosses', ",
+            Relation::Disjoint => "'disjoint', ",
+            Relation::Equals => "'equals', ",
+            Relation::Intersects => "'intersects', ",
+            Relation::Overlaps => "'overlaps', ",
+            Relation::Touches => "'touches', ",
+            Relation::Within => "'within', ",
         });
         self.shape(left);
         self.push(", ");
@@ -35,19 +38,22 @@ impl Writer<'_> {
         self.push(")");
     }
 
-    fn meets(&mut self, [west, south, east, north]: Envelope) {
+    fn meets(&mut self, envelope: Envelope) {
         self.geometry();
-        self.query.push(" && st_makeenvelope(").push_bind(west).push(", ").push_bind(south);
-        self.query.push(", ").push_bind(east).push(", ").push_bind(north).push(", 4326)");
+        self.push(" && ");
+        push_envelope(self.query, envelope);
     }
 
     fn shape(&mut self, shape: &Shape) {
-        self.push("polder_shape(");
         match shape {
+            // What is stored is valid.
             Shape::Row => self.geometry(),
-            Shape::Literal(geometry) => self.literal(geometry),
+            Shape::Literal(geometry) => {
+                self.push("polder_shape(");
+                self.literal(geometry);
+                self.push(")");
+            }
         }
-        self.push(")");
     }
 
     fn literal(&mut self, geometry: &Geometry) {
@@ -55,4 +61,10 @@ impl Writer<'_> {
         self.bind(geometry.geojson().to_string());
         self.push(")), 4326)");
     }
+}
+
+/// Writes a rectangle.
+pub(in crate::database) fn push_envelope(query: &mut QueryBuilder<Postgres>, [west, south, east, north]: Envelope) {
+    query.push("st_makeenvelope(").push_bind(west).push(", ").push_bind(south);
+    query.push(", ").push_bind(east).push(", ").push_bind(north).push(", 4326)");
 }

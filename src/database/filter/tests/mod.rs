@@ -37,7 +37,7 @@ fn places() -> Vec<(&'static str, Value, Value)> {
                 "proj:epsg": 2100, "view": {"off_nadir": 5, "a.b": 1}, "tags": ["sea", "old", 1, true],
             }),
         ),
-        // Two polygons that overlap, which PostGIS calls invalid.
+        // Two polygons that overlap, which PostGIS calls invalid; they are made valid when they are written.
         (
             "atlantis",
             json!({"type": "MultiPolygon", "coordinates": [
@@ -109,8 +109,8 @@ async fn with_places<F: Future<Output = ()>>(test: impl FnOnce(Database) -> F) {
             let (start, end) = (time("start_datetime"), time("end_datetime"));
             sqlx::query(
                 "insert into items (collection, id, geometry, starts_at, ends_at, properties, body, links, assets, digest)
-                values ('drone-raw', $1, st_setsrid(st_geomfromgeojson($2), 4326), $3::timestamptz, $4::timestamptz,
-                    $5::jsonb, '', '', '', '')",
+                values ('drone-raw', $1, st_makevalid(st_setsrid(st_geomfromgeojson($2), 4326), 'method=structure'),
+                    $3::timestamptz, $4::timestamptz, $5::jsonb, '', '', '', '')",
             )
             .bind(id)
             .bind(geometry)
