@@ -83,19 +83,13 @@ impl Reading {
         // A page back is a page of the whole limit, not of a chunk.
         search.cursor = database.start_of(&search).await?;
         let wanted = search.limit;
-        let mut first = database.search_items(&Search { limit: wanted.min(CHUNK), ..search.clone() }).await?;
-        let matched = match (&search.cursor, &first.next) {
-            (Some(cursor), _) => cursor.matched,
-            (None, None) => Some(Matched::Exactly(first.items.len() as i64)),
-            (None, Some(_)) if format == Format::GeoJson => {
-                let seen = first.items.len() as i64 + 1;
-                Some(match database.count_items(&search).await? {
-                    // It is known already that there is one more than these.
-                    Matched::About(n) => Matched::About(n.max(seen)),
-                    exactly @ Matched::Exactly(_) => exactly,
-                })
+        let chunk = Search { limit: wanted.min(CHUNK), ..search.clone() };
+        let (mut first, matched) = match &search.cursor {
+            None if format == Format::GeoJson => {
+                let (page, matched) = database.first_page(&chunk).await?;
+                (page, Some(matched))
             }
-            (None, Some(_)) => None,
+            cursor => (database.search_items(&chunk).await?, cursor.as_ref().and_then(|cursor| cursor.matched)),
         };
         for cursor in [&mut first.next, &mut first.prev].into_iter().flatten() {
             cursor.matched = matched;

@@ -30,6 +30,9 @@ pub struct Written {
 }
 
 pub(super) const COLUMNS: &str = "collection, id, starts_at, body, links, assets, digest";
+/// The same, with the number of all rows, also of those that a limit cuts off.
+pub(super) const COUNTED_COLUMNS: &str =
+    "collection, id, starts_at, body, links, assets, digest, count(*) over () as matched";
 
 impl Database {
     /// Returns an item, or nothing when there is none of this id.

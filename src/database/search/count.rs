@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sqlx::{QueryBuilder, types::Json};
 
-use super::{Search, conditions::push_where};
+use super::{Page, Search, conditions::push_where};
 use crate::database::{Database, Error, Result};
 
 /// Cost, in PostgreSQL's unit, up to which counting is no trouble: some five milliseconds.
@@ -19,25 +19,65 @@ pub enum Matched {
     About(i64),
 }
 
+/// What PostgreSQL expects of a search that gives all its items.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Expected {
+    cost: f64,
+    rows: i64,
+}
+
+impl Expected {
+    pub fn is_cheap(self) -> bool {
+        self.cost <= CHEAP
+    }
+}
+
 impl Database {
-    /// Tells how many items a search finds, on all its pages together.
+    /// Returns the first page of a search, and tells how many items it finds in all.
+    ///
+    /// What is cheap to count is read once: the page comes out of the same rows.
     ///
     /// # Errors
     /// [`Error::Query`].
-    pub async fn count_items(&self, search: &Search) -> Result<Matched> {
+    pub async fn first_page(&self, search: &Search) -> Result<(Page, Matched)> {
         if search.is_whole_collections() {
-            return Ok(Matched::Exactly(self.count_of_collections(search.collections.as_deref()).await?));
+            let page = self.search_items(search).await?;
+            let items = match page.next {
+                Some(_) => self.count_of_collections(search.collections.as_deref()).await?,
+                None => page.items.len() as i64,
+            };
+            return Ok((page, Matched::Exactly(items)));
         }
+        let expected = self.expected(search).await?;
+        if expected.is_cheap() && search.order().has_one_stage() {
+            return self.counted_page(search).await;
+        }
+        let page = self.search_items(search).await?;
+        let seen = page.items.len() as i64;
+        let matched = match page.next {
+            None => Matched::Exactly(seen),
+            Some(_) if expected.is_cheap() => Matched::Exactly(self.count(search).await?),
+            // It is known already that there is one more than these.
+            Some(_) => Matched::About(expected.rows.max(seen + 1)),
+        };
+        Ok((page, matched))
+    }
+
+    async fn expected(&self, search: &Search) -> Result<Expected> {
         let mut explained = QueryBuilder::new("explain (format json) select from items");
         push_where(&mut explained, search);
         let plan: Json<Value> = self.one(&mut explained, "estimate the items that match").await?;
         let plan = &plan.0[0]["Plan"];
-        if plan["Total Cost"].as_f64().is_none_or(|cost| cost > CHEAP) {
-            return Ok(Matched::About(plan["Plan Rows"].as_f64().unwrap_or_default() as i64));
-        }
+        Ok(Expected {
+            cost: plan["Total Cost"].as_f64().unwrap_or(f64::INFINITY),
+            rows: plan["Plan Rows"].as_f64().unwrap_or_default() as i64,
+        })
+    }
+
+    async fn count(&self, search: &Search) -> Result<i64> {
         let mut counted = QueryBuilder::new("select count(*) from items");
         push_where(&mut counted, search);
-        Ok(Matched::Exactly(self.one(&mut counted, "count the items that match").await?))
+        self.one(&mut counted, "count the items that match").await
     }
 
     async fn count_of_collections(&self, collections: Option<&[String]>) -> Result<i64> {

@@ -10,7 +10,7 @@ mod cursor;
 mod order;
 mod statement;
 
-use sqlx::{Postgres, QueryBuilder, postgres::PgRow};
+use sqlx::{Postgres, QueryBuilder, Row as _, postgres::PgRow};
 
 pub(super) use self::conditions::{push_where, push_within};
 use self::order::{Order, Stage};
@@ -22,7 +22,7 @@ pub use self::{
 use super::{
     Database, Error, Result,
     filter::Filter,
-    items::{COLUMNS, ItemRow, item_row},
+    items::{COLUMNS, COUNTED_COLUMNS, ItemRow, item_row},
 };
 use crate::{catalog::Interval, spatial::Bbox};
 
@@ -69,6 +69,10 @@ impl Search {
         sorted.chain(filtered.collect::<Vec<_>>())
     }
 
+    fn order(&self) -> Order {
+        Order::new(&self.sort)
+    }
+
     /// Tells whether nothing is asked but which collections.
     fn is_whole_collections(&self) -> bool {
         let Self { ids, bbox, datetime, starts, intersects, words, filter, .. } = self;
@@ -84,16 +88,24 @@ impl Database {
     /// [`Error::PageToken`] when the cursor is of another search, [`Error::Query`].
     pub async fn search_items(&self, search: &Search) -> Result<Page> {
         self.wanted.note(search.properties());
-        let order = Order::new(&search.sort);
-        let matched = search.cursor.as_ref().and_then(|cursor| cursor.matched);
+        let order = search.order();
         let start = self.start_of(search).await?;
-        let mut found = self.rows(search, &order, start.as_ref(), COLUMNS).await?;
-        let more = found.len() > search.limit;
-        found.truncate(search.limit);
-        let at = |row: Option<&_>, backward| row.map(|row| Cursor { keys: order.keys_of(row), backward, matched });
-        let next = if more { at(found.last(), false) } else { None };
-        let prev = if start.is_some() { at(found.first(), true) } else { None };
-        Ok(Page { items: found.iter().map(item_row).collect(), next, prev })
+        let found = self.rows(search, &order, start.as_ref(), COLUMNS).await?;
+        let mut page = page(found, search.limit, &order, start.is_some());
+        let matched = search.cursor.as_ref().and_then(|cursor| cursor.matched);
+        for cursor in [&mut page.next, &mut page.prev].into_iter().flatten() {
+            cursor.matched = matched;
+        }
+        Ok(page)
+    }
+
+    /// Returns the first items of a search, and counts them all on the way.
+    async fn counted_page(&self, search: &Search) -> Result<(Page, Matched)> {
+        self.wanted.note(search.properties());
+        let order = search.order();
+        let found = self.rows(search, &order, None, COUNTED_COLUMNS).await?;
+        let matched = found.first().map_or(0, |row| row.get("matched"));
+        Ok((page(found, search.limit, &order, false), Matched::Exactly(matched)))
     }
 
     /// Finds where a page starts: at its cursor, or when that looks back, a page of `limit` items before it. Nothing is
@@ -108,7 +120,7 @@ impl Database {
         if search.limit > LONGEST_PAGE {
             return Err(Error::PageToken(cursor.token()));
         }
-        let order = Order::new(&search.sort);
+        let order = search.order();
         let passed = self.rows(search, &order, Some(cursor), "1").await?;
         let before = passed.get(search.limit);
         Ok(before.map(|row| Cursor { keys: order.keys_of(row), backward: false, matched: cursor.matched }))
@@ -139,7 +151,7 @@ impl Database {
     /// Returns the plan that PostgreSQL makes for a search, for tests that watch over indexes.
     #[cfg(test)]
     async fn explain_search(&self, search: &Search) -> String {
-        let order = Order::new(&search.sort);
+        let order = search.order();
         let stage = order.stages(search.cursor.as_ref()).unwrap()[0];
         let mut explained = QueryBuilder::new("explain select ");
         explained.push(COLUMNS);
@@ -147,6 +159,16 @@ impl Database {
         let rows: Vec<String> = explained.build_query_scalar().fetch_all(&self.pool).await.expect("a plan");
         rows.join("\n")
     }
+}
+
+/// Makes a page of the rows of one that are there, of which the last may be one too many.
+fn page(mut found: Vec<PgRow>, limit: usize, order: &Order, resumed: bool) -> Page {
+    let more = found.len() > limit;
+    found.truncate(limit);
+    let at = |row: Option<&_>, backward| row.map(|row| Cursor { keys: order.keys_of(row), backward, matched: None });
+    let next = if more { at(found.last(), false) } else { None };
+    let prev = if resumed { at(found.first(), true) } else { None };
+    Page { items: found.iter().map(item_row).collect(), next, prev }
 }
 
 /// Writes what follows the columns.

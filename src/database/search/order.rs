@@ -105,7 +105,7 @@ impl Order {
         if let Some(cursor) = cursor.filter(|cursor| cursor.keys.len() != self.keys.len()) {
             return Err(Error::PageToken(cursor.token()));
         }
-        if !self.keys[0].field.may_be_missing() {
+        if self.has_one_stage() {
             return Ok(vec![Stage { missing: None, resumed: cursor.is_some() }]);
         }
         let backward = cursor.is_some_and(|cursor| cursor.backward);
@@ -114,6 +114,11 @@ impl Order {
         let at = Some(cursor.keys[0].is_none());
         let rest = stages.into_iter().skip_while(|stage| stage.missing != at);
         Ok(rest.map(|stage| Stage { resumed: stage.missing == at, ..stage }).collect())
+    }
+
+    /// Tells whether all items come in one stage, whatever they have and lack.
+    pub fn has_one_stage(&self) -> bool {
+        !self.keys[0].field.may_be_missing()
     }
 
     /// Writes the keys as the last columns, for [`Order::keys_of`] to read.
