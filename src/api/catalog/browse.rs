@@ -20,7 +20,7 @@ use super::{
         query::Query,
     },
     GEOJSON, JSON,
-    collections::{collection_json, find_collection},
+    collections::{collection_json, find_collection, told},
     json_of, link,
 };
 use crate::{
@@ -35,10 +35,15 @@ const MOST_ITEMS: usize = 1_000;
 #[utoipa::path(get, path = "/children", operation_id = "getChildren", tag = "Children",
     responses((status = 200, description = "The children", body = super::schemas::Children),
         (status = 400, description = "A parameter is wrong", body = ProblemBody, content_type = "application/problem+json")))]
-pub(super) async fn children(State(state): State<AppState>, Base(base): Base, uri: Uri) -> Result<Response, Problem> {
+pub(super) async fn children(
+    State(state): State<AppState>,
+    Base(base): Base,
+    reader: Reader,
+    uri: Uri,
+) -> Result<Response, Problem> {
     Query::parse(uri.query(), &[])?;
-    let rows = state.database.list_collections().await?;
-    let children: Vec<Value> = rows.iter().map(|row| collection_json(row, &base)).collect();
+    let rows = state.database.list_collections().await?.into_iter().map(|row| told(&reader, row));
+    let children: Vec<Value> = rows.map(|row| collection_json(&row, &base)).collect();
     Ok(json_of(&json!({
         "children": children,
         "links": [

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::{
     super::{
         AppState,
+        access::Reader,
         base::Base,
         conditional::{is_known, not_modified},
         problem::{Problem, ProblemBody},
@@ -20,7 +21,7 @@ use super::{
     search::{Fields, SearchBody},
 };
 use crate::{
-    catalog::percent_encoded,
+    catalog::{Coverage, extent, percent_encoded},
     database::{CollectionRow, CollectionSearch, Filter},
 };
 
@@ -53,11 +54,13 @@ const USUAL_LIMIT: usize = 1_000;
 pub(super) async fn list_collections(
     State(state): State<AppState>,
     Base(base): Base,
+    reader: Reader,
     uri: Uri,
 ) -> Result<Response, Problem> {
     let query = Query::parse(uri.query(), &PARAMETERS)?;
     let body = SearchBody::from_query(&query)?;
     let rows = state.database.search_collections(&collection_search(&body)?).await?;
+    let rows = rows.into_iter().map(|row| told(&reader, row)).collect();
     let ordered = Ordered::new(rows, body.sort())?;
     let page = ordered.page(body.most(USUAL_LIMIT)?, body.token())?;
     let asked = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
@@ -110,12 +113,13 @@ fn shaped(collection: &Value, fields: Option<&Fields>) -> Value {
 pub(super) async fn get_collection(
     State(state): State<AppState>,
     Base(base): Base,
+    reader: Reader,
     Path(id): Path<String>,
     headers: HeaderMap,
     uri: Uri,
 ) -> Result<Response, Problem> {
     Query::parse(uri.query(), &[])?;
-    let row = find_collection(&state, &id).await?;
+    let row = told(&reader, find_collection(&state, &id).await?);
     let etag = etag(&row);
     if is_known(&headers, &etag) {
         return Ok(not_modified(&etag));
@@ -127,6 +131,15 @@ pub(super) async fn get_collection(
 pub(super) async fn find_collection(state: &AppState, id: &str) -> Result<CollectionRow, Problem> {
     let found = if id.contains('\0') { None } else { state.database.find_collection(id).await? };
     found.ok_or_else(|| Problem::not_found("collection", id))
+}
+
+/// Leaves out what follows from items that a reader may not see.
+pub(super) fn told(reader: &Reader, mut row: CollectionRow) -> CollectionRow {
+    if reader.filter().is_some() {
+        row.body.retain(|name, _| !["summaries", "item_assets"].contains(&name.as_str()));
+        row.body.insert("extent".to_owned(), json!(extent(&Coverage::default())));
+    }
+    row
 }
 
 /// Weak, because compression changes the bytes.

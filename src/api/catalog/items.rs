@@ -59,7 +59,7 @@ pub(super) async fn list_items(
         search.ids = Some(Vec::new());
     }
     search.collections = Some(vec![collection.clone()]);
-    let shape = body.shape(&base, state.settings.hrefs)?;
+    let shape = body.shape(&base, state.settings.hrefs, reader)?;
     let parent = format!("{base}/stac/collections/{}", percent_encoded(&collection));
     let asked = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
     let own = vec![

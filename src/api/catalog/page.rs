@@ -17,7 +17,7 @@ use serde_json::Value;
 
 use super::{GEOJSON, NDJSON, search::Fields};
 use crate::{
-    api::{AppState, Hrefs, problem::Problem},
+    api::{AppState, Hrefs, access::Reader, problem::Problem},
     database::{Cursor, Database, ItemRow, Matched, Page, Search},
 };
 
@@ -42,6 +42,8 @@ pub(super) struct Shape {
     pub base: String,
     pub hrefs: Hrefs,
     pub fields: Option<Fields>,
+    /// For what is said beside the items.
+    pub reader: Reader,
 }
 
 /// The links of an answer.

@@ -9,7 +9,10 @@ use axum::{body::Body, response::Response};
 use bytes::Bytes;
 use futures::{StreamExt as _, stream};
 
-use super::page::{Reading, Shape, broken_off, typed};
+use super::{
+    collections::{collection_json, told},
+    page::{Reading, Shape, broken_off, typed},
+};
 use crate::{
     api::{AppState, problem::Problem},
     catalog::geoparquet::{Columns, PARQUET, Writer},
@@ -42,6 +45,7 @@ pub(super) async fn answer(state: &AppState, reading: Reading, shape: Shape) -> 
     let ids = reading.search().collections.clone();
     let rows = state.database.search_collections(&CollectionSearch { ids, ..CollectionSearch::default() }).await?;
     let pipe = Pipe::default();
+    let rows: Vec<CollectionRow> = rows.into_iter().map(|row| told(&shape.reader, row)).collect();
     let writer = writer(pipe.clone(), &rows, &shape.base);
     let chunks = Box::pin(reading.chunks());
     let bytes =
@@ -61,7 +65,7 @@ fn writer(pipe: Pipe, rows: &[CollectionRow], base: &str) -> Writer<Pipe> {
     let assets = rows.iter().flat_map(|row| row.summary.assets.keys()).map(String::as_str);
     let mut writer = Writer::new(pipe, Columns::new(properties, assets));
     for row in rows {
-        writer.add_collection(&row.id, super::collections::collection_json(row, base));
+        writer.add_collection(&row.id, collection_json(row, base));
     }
     writer
 }

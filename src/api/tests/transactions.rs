@@ -317,6 +317,10 @@ async fn a_narrowed_token_sees_its_part_in_every_way_and_writes_nothing() {
         let found = reader.send("GET", sly, &[], "").await.json();
         let ids: Vec<&Value> = found["features"].as_array().unwrap().iter().map(|item| &item["id"]).collect();
         assert_eq!(ids, ["a"], "{found}");
+        for path in ["/stac/collections/meadow", "/stac/collections", "/stac/children"] {
+            let told = reader.send("GET", path, &[], "").await.json().to_string();
+            assert!(!told.contains("summaries") && !told.contains("5.1"), "{told}");
+        }
         let counted =
             reader.send("GET", "/stac/collections/meadow/aggregate?aggregations=total_count", &[], "").await.json();
         assert_eq!(counted["aggregations"][0]["value"], 1, "{counted}");

@@ -19,7 +19,7 @@ use super::{
     sort::SortBy,
 };
 use crate::{
-    api::{Hrefs, problem::Problem, query::Query},
+    api::{Hrefs, access::Reader, problem::Problem, query::Query},
     catalog::{Interval, check_geojson, refuse_nul},
     database::{Cursor, Filter, Search},
     spatial::Bbox,
@@ -231,10 +231,10 @@ impl SearchBody {
     }
 
     /// Says how items are to be written.
-    pub fn shape(&self, base: &str, default: Hrefs) -> Result<Shape, Problem> {
+    pub fn shape(&self, base: &str, default: Hrefs, reader: Reader) -> Result<Shape, Problem> {
         let read = |text: &String| text.parse().map_err(|_| Problem::parameter("hrefs", text, "say https or s3"));
         let hrefs = self.hrefs.as_ref().map_or(Ok(default), read)?;
-        Ok(Shape { base: base.to_owned(), hrefs, fields: self.fields.clone() })
+        Ok(Shape { base: base.to_owned(), hrefs, fields: self.fields.clone(), reader })
     }
 
     /// Chooses the form of the answer: the parameter wins over the header.

@@ -54,7 +54,7 @@ pub(super) async fn search(
     let body = SearchBody::from_query(&query)?;
     let format = body.format(&headers)?;
     let search = reader.narrowed(body.search(format)?);
-    let shape = body.shape(&base, state.settings.hrefs)?;
+    let shape = body.shape(&base, state.settings.hrefs, reader)?;
     let asked = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
     let own = links(&base, &asked);
     // QGIS follows the href alone, so everything is in it.
@@ -91,7 +91,7 @@ pub(super) async fn post_search(
     let body = SearchBody::from_json(asked.clone())?;
     let format = body.format(&headers)?;
     let search = reader.narrowed(body.search(format)?);
-    let shape = body.shape(&base, state.settings.hrefs)?;
+    let shape = body.shape(&base, state.settings.hrefs, reader)?;
     let own = links(&base, "");
     let to = Arc::new(move |rel: &'static str, cursor: &Cursor| {
         let mut body: Value = asked.clone();

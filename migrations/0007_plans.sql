@@ -1,3 +1,5 @@
+-- What lets PostgreSQL plan searches well.
+--
 -- Indexes on properties are of all items now (src/database/upkeep.rs). Those that there are know a part of them, and have
 -- statistics beside them that every plan pays for. Searches that ask for them get new ones.
 do $$
