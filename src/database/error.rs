@@ -82,6 +82,13 @@ impl Error {
         key.split_once(", ").map(|(collection, id)| (collection.to_owned(), id.to_owned()))
     }
 
+    /// Returns the collection that an item names and that is not there.
+    pub(super) fn missing_of(error: &sqlx::Error) -> Option<String> {
+        let error = error.as_database_error()?.try_downcast_ref::<sqlx::postgres::PgDatabaseError>()?;
+        let (name, _) = error.detail()?.strip_prefix("Key (collection)=(")?.rsplit_once(") is not present in table")?;
+        Some(name.to_owned())
+    }
+
     /// Returns the constraint that a write ran into.
     pub(super) fn constraint(error: &sqlx::Error) -> Option<&str> {
         error.as_database_error().and_then(sqlx::error::DatabaseError::constraint)

@@ -6,8 +6,13 @@
 
 use chrono::{DateTime, TimeZone as _, Utc};
 use sqlx::PgConnection;
+use tokio::sync::mpsc;
 
-use crate::catalog::StoredItem;
+use super::write::{Changes, note, refused};
+use crate::{
+    catalog::StoredItem,
+    database::{AuditOpen, Database, Error, Result, audit::sign},
+};
 
 const STATEMENT: &str =
     "copy items (collection, id, geometry, starts_at, ends_at, properties, body, links, assets, digest)
@@ -18,37 +23,102 @@ const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 const TRAILER: &[u8] = &[0xff, 0xff];
 const JSONB_VERSION: u8 = 1;
 
-/// Writes new items.
-///
-/// # Errors
-/// Those of the database; the transaction is lost then.
-pub(super) async fn copy_in(connection: &mut PgConnection, items: &[&StoredItem]) -> sqlx::Result<()> {
-    let mut rows = HEADER.to_vec();
-    for item in items {
-        push_row(&mut rows, item);
+/// New items, ready to be sent.
+#[derive(Debug, Default)]
+pub struct NewItems {
+    rows: Vec<u8>,
+    count: usize,
+    changes: Changes,
+    /// Collections and ids of those whose shapes PostGIS must look at.
+    doubtful: [Vec<String>; 2],
+}
+
+/// What comes to [`Database::insert_many`].
+#[derive(Debug)]
+pub enum Feed {
+    Items(NewItems),
+    /// That was all. Without it nothing is written.
+    Done,
+}
+
+impl NewItems {
+    /// Packs some items. They come in the order of their ids, also from one feed to the next, so that two writers of
+    /// the same items wait for each other and never deadlock.
+    pub fn of(items: &[StoredItem]) -> Self {
+        let mut new = Self { count: items.len(), ..Self::default() };
+        for item in items {
+            push_row(&mut new.rows, item);
+            new.changes.entry(item.collection.clone()).or_default().added.add(&item.summary);
+            if item.geometry.as_ref().is_some_and(|shape| !shape.surely_valid) {
+                let [collections, ids] = &mut new.doubtful;
+                collections.push(item.collection.clone());
+                ids.push(item.id.clone());
+            }
+        }
+        new
     }
-    rows.extend(TRAILER);
-    let mut copy = connection.copy_in_raw(STATEMENT).await?;
-    match copy.send(rows).await {
-        Ok(_) => copy.finish().await.map(drop)?,
-        Err(error) => {
-            // What PostgreSQL says about it comes only now.
-            copy.abort("the items could not be sent").await?;
-            return Err(error);
+}
+
+impl Database {
+    /// Writes many new items as they come, all or none; `false` when the feed ends without [`Feed::Done`]. `by` leaves
+    /// a line in the audit.
+    ///
+    /// One COPY takes them all, so PostgreSQL works on some while the next are on their way.
+    ///
+    /// # Errors
+    /// As [`Database::insert_items`]; nothing is written then.
+    pub async fn insert_many(&self, mut feed: mpsc::Receiver<Feed>, by: Option<&AuditOpen>) -> Result<bool> {
+        let mut transaction = self.pool.begin().await.map_err(Error::query("write items"))?;
+        let mut copy = transaction.copy_in_raw(STATEMENT).await.map_err(Error::query("write items"))?;
+        let mut all = NewItems { rows: HEADER.to_vec(), ..NewItems::default() };
+        let complete = loop {
+            let (next, last) = match feed.recv().await {
+                Some(Feed::Items(next)) => (next, false),
+                Some(Feed::Done) => (NewItems { rows: TRAILER.to_vec(), ..NewItems::default() }, true),
+                None => break false,
+            };
+            all.take(next);
+            if let Err(error) = copy.send(std::mem::take(&mut all.rows)).await {
+                // What PostgreSQL has to say about it comes with the end.
+                return Err(refused(copy.abort("the items could not be sent").await.err().unwrap_or(error)));
+            }
+            if last {
+                break true;
+            }
+        };
+        if !complete {
+            copy.abort("not all of the items came").await.map_err(Error::query("write items"))?;
+            return Ok(false);
+        }
+        copy.finish().await.map_err(refused)?;
+        mend_shapes(&mut transaction, &all.doubtful).await?;
+        note(&mut transaction, &all.changes).await?;
+        sign(&mut transaction, by, all.count).await?;
+        transaction.commit().await.map_err(Error::query("write items"))?;
+        Ok(true)
+    }
+}
+
+impl NewItems {
+    fn take(&mut self, next: Self) {
+        if self.rows.is_empty() {
+            self.rows = next.rows;
+        } else {
+            self.rows.extend(next.rows);
+        }
+        self.count += next.count;
+        for (collection, change) in next.changes {
+            self.changes.entry(collection).or_default().added.add(&change.added);
+        }
+        for (own, next) in self.doubtful.iter_mut().zip(next.doubtful) {
+            own.extend(next);
         }
     }
-    mend_shapes(connection, items).await
 }
 
 /// A shape that crosses itself is searched as what its author saw: PostGIS fails on it otherwise, in a search of somebody
 /// who knows nothing of it.
-async fn mend_shapes(connection: &mut PgConnection, items: &[&StoredItem]) -> sqlx::Result<()> {
-    let doubtful = |item: &&&StoredItem| item.geometry.as_ref().is_some_and(|shape| !shape.surely_valid);
-    let [mut collections, mut ids] = [Vec::new(), Vec::new()];
-    for item in items.iter().filter(doubtful) {
-        collections.push(item.collection.as_str());
-        ids.push(item.id.as_str());
-    }
+async fn mend_shapes(connection: &mut PgConnection, [collections, ids]: &[Vec<String>; 2]) -> Result<()> {
     if ids.is_empty() {
         return Ok(());
     }
@@ -62,6 +132,7 @@ async fn mend_shapes(connection: &mut PgConnection, items: &[&StoredItem]) -> sq
     .execute(connection)
     .await
     .map(drop)
+    .map_err(Error::query("mend the shapes of items"))
 }
 
 fn push_row(out: &mut Vec<u8>, item: &StoredItem) {

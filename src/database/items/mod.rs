@@ -3,7 +3,7 @@
 mod copy;
 mod write;
 
-pub use write::ItemsTransaction;
+pub use copy::{Feed, NewItems};
 
 use chrono::{DateTime, Utc};
 use sqlx::{Row as _, postgres::PgRow};

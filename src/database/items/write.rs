@@ -4,10 +4,14 @@ use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, Row as _, postgres::PgRow};
+use tokio::sync::mpsc;
 
-use super::{Written, copy::copy_in};
+use super::{
+    Written,
+    copy::{Feed, NewItems},
+};
 use crate::{
-    catalog::{Change, ItemText, Layer, StoredItem, Summary},
+    catalog::{Change, ItemText, StoredItem, Summary},
     database::{AuditOpen, Database, Error, Result, audit::sign, is_version},
     spatial::Bbox,
 };
@@ -51,7 +55,7 @@ const BEFORE: &str = "collection, id, digest, properties::text as properties, as
 type ByName<'a> = BTreeMap<(&'a str, &'a str), &'a StoredItem>;
 
 /// What writes change, by collection.
-type Changes = BTreeMap<String, Change>;
+pub(super) type Changes = BTreeMap<String, Change>;
 
 impl Database {
     /// Writes new items, all or none. `by` leaves a line in the audit, which is there when the items are.
@@ -65,20 +69,16 @@ impl Database {
             let mut connection = self.pool.acquire().await.map_err(Error::query("write items"))?;
             return insert_one(&mut connection, item, by).await;
         }
-        let mut writing = self.begin_items().await?;
-        for batch in items.chunks(BATCH) {
-            writing.insert(batch).await?;
-        }
-        writing.commit(by).await
-    }
-
-    /// Begins to write many items, all or none.
-    ///
-    /// # Errors
-    /// [`Error::Query`].
-    pub async fn begin_items(&self) -> Result<ItemsTransaction> {
-        let transaction = self.pool.begin().await.map_err(Error::query("write items"))?;
-        Ok(ItemsTransaction { transaction, count: 0, changes: Changes::new() })
+        let (feed, fed) = mpsc::channel(1);
+        let items: Vec<StoredItem> = sorted(items);
+        let produce = async {
+            for batch in items.chunks(BATCH) {
+                // When nobody takes it, the writer has an error to tell.
+                _ = feed.send(Feed::Items(NewItems::of(batch))).await;
+            }
+            _ = feed.send(Feed::Done).await;
+        };
+        tokio::join!(produce, self.insert_many(fed, by)).1.map(drop)
     }
 
     /// Writes an item, new or changed. The same item again changes nothing.
@@ -172,50 +172,14 @@ impl Database {
     }
 }
 
-/// Many new items, of which none is there until all are.
-pub struct ItemsTransaction {
-    transaction: sqlx::Transaction<'static, sqlx::Postgres>,
-    count: usize,
-    changes: Changes,
-}
-
-impl ItemsTransaction {
-    /// Writes some more. Batches come in the order of their ids, so that two writers of the same items never deadlock.
-    ///
-    /// # Errors
-    /// As [`Database::insert_items`]; the whole transaction is lost then.
-    pub async fn insert(&mut self, items: &[StoredItem]) -> Result<()> {
-        let by_name = by_name(items);
-        if by_name.len() < items.len() {
-            return Err(twice(items));
-        }
-        let items: Vec<&StoredItem> = by_name.into_values().collect();
-        self.count += items.len();
-        for item in &items {
-            self.changes.entry(item.collection.clone()).or_default().added.add(&item.summary);
-        }
-        copy_in(&mut self.transaction, &items).await.map_err(|error| refused(error, &items))
-    }
-
-    /// Makes all of them seen at once.
-    ///
-    /// # Errors
-    /// [`Error::Query`]; then none is there.
-    pub async fn commit(mut self, by: Option<&AuditOpen>) -> Result<()> {
-        note(&mut self.transaction, &self.changes).await?;
-        sign(&mut self.transaction, by, self.count).await?;
-        self.transaction.commit().await.map_err(Error::query("write items"))
-    }
-}
-
 fn by_name(items: &[StoredItem]) -> ByName<'_> {
     items.iter().map(|item| ((item.collection.as_str(), item.id.as_str()), item)).collect()
 }
 
-fn twice(items: &[StoredItem]) -> Error {
-    let mut seen = std::collections::HashSet::new();
-    let second = items.iter().find(|item| !seen.insert((&item.collection, &item.id)));
-    second.map_or(Error::Contended, |item| Error::ItemExists(item.collection.clone(), item.id.clone()))
+fn sorted(items: &[StoredItem]) -> Vec<StoredItem> {
+    let mut items = items.to_vec();
+    items.sort_by(|a, b| (&a.collection, &a.id).cmp(&(&b.collection, &b.id)));
+    items
 }
 
 /// Locks an item's row and tells whether it is there, as expected.
@@ -257,7 +221,7 @@ async fn insert_one(connection: &mut PgConnection, item: &StoredItem, by: Option
         .bind(by.and_then(|by| by.detail.as_deref()))
         .execute(connection)
         .await
-        .map_err(|error| refused(error, items))?;
+        .map_err(refused)?;
     Ok(())
 }
 
@@ -279,10 +243,8 @@ async fn upsert(connection: &mut PgConnection, items: &[&StoredItem]) -> Result<
     let there: HashMap<(String, String), &PgRow> =
         rows.iter().map(|row| ((row.get("collection"), row.get("id")), row)).collect();
     let statement = format!("{INSERT} {OR_UPDATE}");
-    let written = bound(sqlx::query(sqlx::AssertSqlSafe(statement)), items)
-        .fetch_all(&mut *connection)
-        .await
-        .map_err(|error| refused(error, items))?;
+    let written =
+        bound(sqlx::query(sqlx::AssertSqlSafe(statement)), items).fetch_all(&mut *connection).await.map_err(refused)?;
     let inserted = written.iter().filter(|row| row.get("inserted")).count();
     if inserted != items.len() - there.len() {
         return Ok(None);
@@ -302,7 +264,7 @@ async fn upsert(connection: &mut PgConnection, items: &[&StoredItem]) -> Result<
 }
 
 /// Leaves changes for whoever reads the collections next.
-async fn note(connection: &mut PgConnection, changes: &Changes) -> Result<()> {
+pub(super) async fn note(connection: &mut PgConnection, changes: &Changes) -> Result<()> {
     if changes.is_empty() {
         return Ok(());
     }
@@ -353,19 +315,12 @@ fn column<'a, T>(items: &[&'a StoredItem], value: impl Fn(&'a StoredItem) -> T) 
     items.iter().map(|item| value(item)).collect()
 }
 
-fn refused(error: sqlx::Error, items: &[&StoredItem]) -> Error {
-    match (Error::constraint(&error), items.first()) {
-        (Some("items_collection_known"), Some(first)) => {
-            let unknown = items.iter().find(|item| Layer::from_collection(&item.collection).is_none()).unwrap_or(first);
-            Error::UnknownCollection(unknown.collection.clone())
-        }
-        (Some("items_pkey"), Some(first)) => {
-            let name = Error::key_of(&error).and_then(|(collection, id)| {
-                items.iter().find(|item| item.collection == collection && item.id == id).copied()
-            });
-            let item = name.unwrap_or(first);
-            Error::ItemExists(item.collection.clone(), item.id.clone())
-        }
+/// Says whose fault it is that items were not written.
+pub(super) fn refused(error: sqlx::Error) -> Error {
+    let names = (Error::constraint(&error), Error::key_of(&error), Error::missing_of(&error));
+    match names {
+        (Some("items_collection_known"), _, Some(collection)) => Error::UnknownCollection(collection),
+        (Some("items_pkey"), Some((collection, id)), _) => Error::ItemExists(collection, id),
         _ => Error::query("write items")(error),
     }
 }

@@ -1,24 +1,28 @@
 //! Adding many items at once: all or none, in the memory of a few.
 //!
 //! The features of a request are read one by one from its bytes, sorted by id (so that two requests with the same items
-//! wait for each other and never deadlock), and written batch by batch in one transaction. While the database writes one
-//! batch, the next is checked on another thread.
+//! wait for each other and never deadlock), checked batch by batch on another thread, and written as they come in one
+//! transaction.
 
 use std::{borrow::Cow, ops::Range};
 
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use tokio::sync::mpsc;
 
 use super::{EditError, Editor};
 use crate::{
     catalog::{self, Fault, StoredItem},
-    database::Written,
+    database::{Feed, NewItems, Written},
 };
 
 /// Items that are checked and written at once: so many that a statement's own cost does not show, and so few that the
 /// database has not long to wait for the first, nor much memory is held.
 const BATCH: usize = 128;
+
+/// Batches that are checked before the database has taken them.
+const AHEAD: usize = 2;
 
 /// Faults that are told of one request.
 const MOST_FAULTS: usize = 100;
@@ -107,79 +111,75 @@ impl Editor {
             let mut items = Vec::with_capacity(features.len());
             let mut faults = Vec::new();
             for batch in features.chunks(BATCH) {
-                self.check(collection, &body, batch.to_vec()).await?.merge(&mut items, &mut faults);
+                let (sound, found) = self.check(collection, &body, batch.to_vec(), |items| items).await?;
+                items.extend(sound);
+                keep(&mut faults, found);
             }
             refuse(faults)?;
             let written = self.database.upsert_items(&items, Some(&by)).await?;
             return Ok((ids, written));
         }
-        let mut transaction = self.database.begin_items().await?;
-        let mut faults = Vec::new();
-        let mut checked: Vec<StoredItem> = Vec::new();
-        let mut batches = features.chunks(BATCH);
-        loop {
-            let batch = batches.next();
-            let next = async {
-                match batch {
-                    Some(batch) => self.check(collection, &body, batch.to_vec()).await.map(Some),
-                    None => Ok(None),
+        let (feed, fed) = mpsc::channel(AHEAD);
+        let check = async {
+            let mut faults = Vec::new();
+            for batch in features.chunks(BATCH) {
+                let (items, found) =
+                    self.check(collection, &body, batch.to_vec(), |items| NewItems::of(&items)).await?;
+                keep(&mut faults, found);
+                // After a fault nothing is written any more, but the rest is still checked.
+                if faults.is_empty() && feed.send(Feed::Items(items)).await.is_err() {
+                    break;
                 }
-            };
-            let writing = std::mem::take(&mut checked);
-            // After a fault nothing is written any more, but the rest is still checked.
-            let write = async {
-                if writing.is_empty() || !faults.is_empty() { Ok(()) } else { transaction.insert(&writing).await }
-            };
-            let (next, written) = tokio::join!(next, write);
-            written?;
-            match next? {
-                Some(next) => next.merge(&mut checked, &mut faults),
-                None => break,
             }
-        }
-        refuse(faults)?;
+            if faults.is_empty() {
+                _ = feed.send(Feed::Done).await;
+            }
+            drop(feed);
+            Ok::<_, EditError>(faults)
+        };
+        let (faults, written) = tokio::join!(check, self.database.insert_many(fed, Some(&by)));
+        refuse(faults?)?;
+        written?;
         let inserted = ids.len();
-        transaction.commit(Some(&by)).await?;
         Ok((ids, Written { inserted, ..Written::default() }))
     }
 
-    /// Checks a batch on a thread of its own.
-    async fn check(&self, collection: &str, body: &Bytes, batch: Vec<Feature>) -> Result<Checked, EditError> {
+    /// Checks a batch on a thread of its own, and packs what is sound.
+    async fn check<T: Send + 'static>(
+        &self,
+        collection: &str,
+        body: &Bytes,
+        batch: Vec<Feature>,
+        pack: fn(Vec<StoredItem>) -> T,
+    ) -> Result<(T, Vec<Fault>), EditError> {
         let (editor, body, collection) = (self.clone(), body.clone(), collection.to_owned());
         Ok(tokio::task::spawn_blocking(move || {
-            let mut checked = Checked::default();
+            let mut items = Vec::with_capacity(batch.len());
+            let mut faults = Vec::new();
             for feature in batch {
                 let text = std::str::from_utf8(&body[feature.text.clone()]).unwrap_or_default();
                 match editor.incoming(&collection, feature.named.as_deref(), text, None) {
-                    Ok(item) => checked.items.push(item),
-                    Err(EditError::Catalog(catalog::Error::Faults(faults))) => {
-                        checked.faults.extend(
-                            faults.into_iter().map(|fault| Fault {
+                    Ok(item) => items.push(item),
+                    Err(EditError::Catalog(catalog::Error::Faults(found))) => {
+                        faults.extend(
+                            found.into_iter().map(|fault| Fault {
                                 pointer: format!("{}{}", feature.pointer, fault.pointer),
                                 ..fault
                             }),
                         );
                     }
-                    Err(error) => checked.faults.push(Fault { pointer: feature.pointer, problem: error.to_string() }),
+                    Err(error) => faults.push(Fault { pointer: feature.pointer, problem: error.to_string() }),
                 }
             }
-            checked
+            (pack(items), faults)
         })
         .await?)
     }
 }
 
-#[derive(Default)]
-struct Checked {
-    items: Vec<StoredItem>,
-    faults: Vec<Fault>,
-}
-
-impl Checked {
-    fn merge(self, items: &mut Vec<StoredItem>, faults: &mut Vec<Fault>) {
-        items.extend(self.items);
-        faults.extend(self.faults.into_iter().take(MOST_FAULTS - faults.len().min(MOST_FAULTS)));
-    }
+fn keep(faults: &mut Vec<Fault>, found: Vec<Fault>) {
+    let room = MOST_FAULTS - faults.len().min(MOST_FAULTS);
+    faults.extend(found.into_iter().take(room));
 }
 
 fn refuse(faults: Vec<Fault>) -> Result<(), EditError> {
