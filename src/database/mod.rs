@@ -55,13 +55,15 @@ const SESSION: [(&str, &str); 4] = [
 ];
 
 /// How connections for searches work beside that.
-const SEARCHES: [(&str, &str); 3] = [
+const SEARCHES: [(&str, &str); 4] = [
     // A plan made without the values would take a small box for half of the world, and no index on a property.
     ("plan_cache_mode", "force_custom_plan"),
     // What is searched is in memory or on a disk without arms: a page anywhere costs hardly more than the next one.
     ("random_page_cost", "1.1"),
     // Against that, an entry of an index is not as cheap as PostgreSQL assumes: a key of jsonb is compared by its parts.
     ("cpu_index_tuple_cost", "0.02"),
+    // Starting workers takes longer than most searches, and there are other searches for the other cores.
+    ("max_parallel_workers_per_gather", "0"),
 ];
 
 /// Longest wait for a free connection.

@@ -111,6 +111,11 @@ impl Filter {
         self.expr.collect_properties(&mut names);
         names
     }
+
+    /// Tells whether it keeps only what lies somewhere.
+    pub(super) fn narrows_space(&self) -> bool {
+        self.predicate.narrows_space()
+    }
 }
 
 /// Pushes a filter as a boolean expression in parentheses.

@@ -30,6 +30,17 @@ pub(super) enum Predicate {
     Array(SetRelation, Set, Set),
 }
 
+impl Predicate {
+    /// Tells whether it is never true far from some shape.
+    pub(super) fn narrows_space(&self) -> bool {
+        match self {
+            Self::Spatial(..) => true,
+            Self::And(all) => all.iter().any(Self::narrows_space),
+            _ => false,
+        }
+    }
+}
+
 /// Two operands of one type, or two properties whose types only the row knows.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Pair {

@@ -4,11 +4,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sqlx::{QueryBuilder, types::Json};
 
-use super::{Page, Search, conditions::push_where};
+use super::{Page, Search, Way, conditions::push_where};
 use crate::database::{Database, Error, Result};
 
 /// Cost, in PostgreSQL's unit, up to which counting is no trouble: some five milliseconds.
 const CHEAP: f64 = 1_500.0;
+
+/// Cost up to which all that lies in a place is looked at, to find the first of it: some hundred milliseconds.
+const BEARABLE: f64 = 30_000.0;
 
 /// A number of items.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +32,12 @@ pub(super) struct Expected {
 impl Expected {
     pub fn is_cheap(self) -> bool {
         self.cost <= CHEAP
+    }
+
+    /// Chooses how a page is found. PostgreSQL takes what lies in a place to be spread evenly over time; where it is
+    /// mistaken it walks through all items to find ten that are not there.
+    fn way(self, search: &Search) -> Way {
+        if search.narrows_space() && self.cost <= BEARABLE { Way::Enumerated } else { Way::Planned }
     }
 }
 
@@ -52,7 +61,7 @@ impl Database {
         if expected.is_cheap() && search.order().has_one_stage() {
             return self.counted_page(search).await;
         }
-        let page = self.search_items(search).await?;
+        let page = self.page_by(search, expected.way(search)).await?;
         let seen = page.items.len() as i64;
         let matched = match page.next {
             None => Matched::Exactly(seen),
@@ -61,6 +70,11 @@ impl Database {
             Some(_) => Matched::About(expected.rows.max(seen + 1)),
         };
         Ok((page, matched))
+    }
+
+    /// Chooses how a page is found, where there is a choice.
+    pub(super) async fn way(&self, search: &Search) -> Result<Way> {
+        if search.narrows_space() { Ok(self.expected(search).await?.way(search)) } else { Ok(Way::Planned) }
     }
 
     async fn expected(&self, search: &Search) -> Result<Expected> {

@@ -58,7 +58,21 @@ pub struct Page {
     pub prev: Option<Cursor>,
 }
 
+/// How the items of a page are found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// As PostgreSQL thinks best.
+    Planned,
+    /// All that match are looked at, then sorted.
+    Enumerated,
+}
+
 impl Search {
+    /// Tells whether it finds only what lies somewhere.
+    fn narrows_space(&self) -> bool {
+        self.bbox.is_some() || self.intersects.is_some() || self.filter.as_ref().is_some_and(Filter::narrows_space)
+    }
+
     /// Names the properties that are sorted or filtered by.
     fn properties(&self) -> impl Iterator<Item = String> {
         let sorted = self.sort.iter().filter_map(|key| match &key.field {
@@ -87,10 +101,15 @@ impl Database {
     /// # Errors
     /// [`Error::PageToken`] when the cursor is of another search, [`Error::Query`].
     pub async fn search_items(&self, search: &Search) -> Result<Page> {
+        let way = self.way(search).await?;
+        self.page_by(search, way).await
+    }
+
+    async fn page_by(&self, search: &Search, way: Way) -> Result<Page> {
         self.wanted.note(search.properties());
         let order = search.order();
         let start = self.start_of(search).await?;
-        let found = self.rows(search, &order, start.as_ref(), COLUMNS).await?;
+        let found = self.rows(search, &order, start.as_ref(), COLUMNS, way).await?;
         let mut page = page(found, search.limit, &order, start.is_some());
         let matched = search.cursor.as_ref().and_then(|cursor| cursor.matched);
         for cursor in [&mut page.next, &mut page.prev].into_iter().flatten() {
@@ -103,7 +122,7 @@ impl Database {
     async fn counted_page(&self, search: &Search) -> Result<(Page, Matched)> {
         self.wanted.note(search.properties());
         let order = search.order();
-        let found = self.rows(search, &order, None, COUNTED_COLUMNS).await?;
+        let found = self.rows(search, &order, None, COUNTED_COLUMNS, Way::Planned).await?;
         let matched = found.first().map_or(0, |row| row.get("matched"));
         Ok((page(found, search.limit, &order, false), Matched::Exactly(matched)))
     }
@@ -121,7 +140,7 @@ impl Database {
             return Err(Error::PageToken(cursor.token()));
         }
         let order = search.order();
-        let passed = self.rows(search, &order, Some(cursor), "1").await?;
+        let passed = self.rows(search, &order, Some(cursor), "1", self.way(search).await?).await?;
         let before = passed.get(search.limit);
         Ok(before.map(|row| Cursor { keys: order.keys_of(row), backward: false, matched: cursor.matched }))
     }
@@ -133,13 +152,14 @@ impl Database {
         order: &Order,
         cursor: Option<&Cursor>,
         columns: &'static str,
+        way: Way,
     ) -> Result<Vec<PgRow>> {
         let mut found = Vec::new();
         for stage in order.stages(cursor)? {
             let mut query = QueryBuilder::new("select ");
             query.push(columns);
             let wanted = search.limit + 1 - found.len();
-            push_page(&mut query, search, order, stage, cursor, wanted)?;
+            push_page(&mut query, search, order, stage, cursor, wanted, way)?;
             found.extend(self.all(&mut query, "search items").await?);
             if found.len() > search.limit {
                 break;
@@ -155,7 +175,8 @@ impl Database {
         let stage = order.stages(search.cursor.as_ref()).unwrap()[0];
         let mut explained = QueryBuilder::new("explain select ");
         explained.push(COLUMNS);
-        push_page(&mut explained, search, &order, stage, search.cursor.as_ref(), search.limit + 1).unwrap();
+        push_page(&mut explained, search, &order, stage, search.cursor.as_ref(), search.limit + 1, Way::Planned)
+            .unwrap();
         let rows: Vec<String> = explained.build_query_scalar().fetch_all(&self.pool).await.expect("a plan");
         rows.join("\n")
     }
@@ -179,10 +200,21 @@ fn push_page(
     stage: Stage,
     cursor: Option<&Cursor>,
     limit: usize,
+    way: Way,
 ) -> Result<()> {
     order.push_columns(query);
-    query.push(" from items");
-    push_where(query, search);
+    match way {
+        Way::Planned => {
+            query.push(" from items");
+            push_where(query, search);
+        }
+        Way::Enumerated => {
+            query.push(" from (select * from items");
+            push_where(query, search);
+            // PostgreSQL plans what is inside without knowing that few of it are wanted.
+            query.push(" offset 0) items where true");
+        }
+    }
     order.push_conditions(query, stage, cursor)?;
     order.push_order(query, stage, cursor.is_some_and(|cursor| cursor.backward));
     query.push(" limit ").push_bind(limit as i64);
@@ -283,6 +315,27 @@ mod tests {
                 }
             }
             assert_eq!(ids, ["c", "b", "a"].map(|name| format!("dijk-a.flight-2025.{name}.jpg")));
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn both_ways_find_the_same_in_each_order() {
+        with_database(|database| async move {
+            three_photos(&database).await;
+            let property = SortKey { field: SortField::Property("gsd".into()), descending: false };
+            let end = SortKey { field: SortField::End, descending: true };
+            for sort in [vec![], vec![property], vec![end]] {
+                let mut search = Search { bbox: Some(NEAR), sort, limit: 2, ..Search::default() };
+                let first = database.page_by(&search, Way::Planned).await.unwrap();
+                assert_eq!(database.page_by(&search, Way::Enumerated).await.unwrap(), first);
+                let (counted, matched) = database.first_page(&search).await.unwrap();
+                assert_eq!((counted, matched), (first.clone(), Matched::Exactly(3)));
+                search.cursor = first.next;
+                let second = database.page_by(&search, Way::Planned).await.unwrap();
+                assert_eq!(second.items.len(), 1);
+                assert_eq!(database.page_by(&search, Way::Enumerated).await.unwrap(), second);
+            }
         })
         .await;
     }
