@@ -150,7 +150,9 @@ def growth(options, home, out):
             found[str(size)] = {**results.json(), "loaded_seconds": bench.loaded, "database_mb": polder.cluster.size_mb()}
         finally:
             bench.close()
-    return list(report.growth_table(found)), {"about": {"machine": measure.machine(), "date": str(date.today())}, "growth": found}
+    command = " ".join(["scripts/bench_stac/main.py", *map(shlex.quote, shown(sys.argv[1:]))])
+    head = [f"`{command}`, {date.today():%-d %B %Y}; {measure.machine()}; polder alone, median (lowest–highest) of {options.rounds} rounds.", ""]
+    return head + list(report.growth_table(found)), {"about": {"machine": measure.machine(), "date": str(date.today())}, "growth": found}
 
 
 def main():
@@ -170,8 +172,9 @@ def main():
     try:
         lines, raw = growth(chosen, home, out) if chosen.sizes else side_by_side(chosen, home)
         (out / ("growth.json" if chosen.sizes else "bench-stac.json")).write_text(json.dumps(raw, indent=1))
-        if chosen.docs and not report.put(chosen.docs, lines):
-            sys.exit(f"bench: {chosen.docs} lacks the markers {report.BEGIN} and {report.END}")
+        section = report.GROWTH if chosen.sizes else report.SIDE_BY_SIDE
+        if chosen.docs and not report.put(chosen.docs, section, lines):
+            sys.exit(f"bench: {chosen.docs} lacks the markers of the section {section}")
         print("\n".join(lines))
     finally:
         if not chosen.reuse:

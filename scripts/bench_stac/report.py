@@ -4,7 +4,7 @@ from run import spread
 import cases
 import writes
 
-BEGIN, END = "<!-- bench-stac: begin -->", "<!-- bench-stac: end -->"
+SIDE_BY_SIDE, GROWTH = "bench-stac", "bench-stac-growth"  # the sections' names in docs/benchmarks.md
 TITLES = {case.name: case.title for case in cases.READS} | {one.name: one.title for one in writes.WRITES} | {"delete": "DELETE one item"}
 
 
@@ -128,12 +128,13 @@ def document(results, about, names, statements=None, growth=None):
                 yield f"- {TITLES[case]}, {name}: {' '.join(why.split())[:160]}"
 
 
-def put(path, lines):
-    """Replaces what stands between the markers; tells whether they were there."""
+def put(path, section, lines):
+    """Replaces what stands between the markers of a section; tells whether they were there."""
+    begin, end = f"<!-- {section}: begin -->", f"<!-- {section}: end -->"
     text = path.read_text(encoding="utf-8")
-    if BEGIN not in text or END not in text:
+    if begin not in text or end not in text:
         return False
-    head, rest = text.split(BEGIN, 1)
-    tail = rest.split(END, 1)[1]
-    path.write_text(head + BEGIN + "\n" + "\n".join(lines) + "\n" + END + tail, encoding="utf-8")
+    head, rest = text.split(begin, 1)
+    tail = rest.split(end, 1)[1]
+    path.write_text(head + begin + "\n" + "\n".join(lines) + "\n" + end + tail, encoding="utf-8")
     return True
