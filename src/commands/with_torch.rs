@@ -1,7 +1,7 @@
 //! Becoming the program that runs models.
 //!
-//! polder is linked twice from one source. `polder` starts in some 20 ms; `polder-torch` first loads libtorch, which
-//! takes ten times as long and 107 MB. `make build` puts the second behind the first in one file, which stays the one that
+//! polder is linked twice from one source. `polder` starts in 40 ms; `polder-torch` first loads libtorch, which
+//! takes 0.2 s more and 107 MB. `make build` puts the second behind the first in one file, which stays the one that
 //! people copy about; where cargo alone built them, they lie beside each other.
 
 use std::{
@@ -42,8 +42,8 @@ fn beside(own: &Path) -> PathBuf {
     own.with_file_name(NAME)
 }
 
-#[cfg(target_os = "linux")]
 /// Takes the program out of the end of a file, into memory; nothing when it has none.
+#[cfg(target_os = "linux")]
 fn unpacked(file: &Path) -> anyhow::Result<Option<File>> {
     let mut file = File::open(file)?;
     let end = (DIGITS + MARK.len()) as u64;

@@ -29,6 +29,8 @@ pub enum Error {
     ItemChanged,
     #[error("cannot write the items: others write the same ones again and again")]
     Contended,
+    #[error("cannot write the items: not all of them came")]
+    Unfinished,
 }
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;

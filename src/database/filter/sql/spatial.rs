@@ -4,6 +4,7 @@ use sqlx::{Postgres, QueryBuilder};
 
 use super::Writer;
 use crate::database::filter::{
+    Subject,
     geometry::{Envelope, Geometry},
     operator::Relation,
     predicate::Shape,
@@ -46,8 +47,13 @@ impl Writer<'_> {
 
     fn shape(&mut self, shape: &Shape) {
         match shape {
-            // What is stored is valid.
-            Shape::Row => self.geometry(),
+            // Items are valid when they are stored; a collection of one place has a box without an area.
+            Shape::Row if self.subject == Subject::Items => self.geometry(),
+            Shape::Row => {
+                self.push("polder_shape(");
+                self.geometry();
+                self.push(")");
+            }
             Shape::Literal(geometry) => {
                 self.push("polder_shape(");
                 self.literal(geometry);

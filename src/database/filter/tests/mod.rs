@@ -109,7 +109,7 @@ async fn with_places<F: Future<Output = ()>>(test: impl FnOnce(Database) -> F) {
             let (start, end) = (time("start_datetime"), time("end_datetime"));
             sqlx::query(
                 "insert into items (collection, id, geometry, starts_at, ends_at, properties, body, links, assets, digest)
-                values ('drone-raw', $1, st_makevalid(st_setsrid(st_geomfromgeojson($2), 4326), 'method=structure'),
+                values ('drone-raw', $1, st_makevalid(st_setsrid(st_geomfromgeojson($2), 4326), 'method=structure keepcollapsed=true'),
                     $3::timestamptz, $4::timestamptz, $5::jsonb, '', '', '', '')",
             )
             .bind(id)
