@@ -207,7 +207,8 @@ async fn a_folder_of_many_is_found_by_its_index() {
         let mut explained = sqlx::QueryBuilder::new("explain ");
         own_pass::push_groups(&mut explained, &search, &grouping, 10);
         let plan: Vec<String> = explained.build_query_scalar().fetch_all(&database.pool).await.unwrap();
-        assert!(plan.iter().any(|line| line.contains("Index Only Scan")), "{plan:#?}");
+        // Whether it looks into the table too depends on how much of it vacuum could mark, and so on who else is at work.
+        assert!(plan.iter().any(|line| line.contains("Index Cond: ((id >= 'p7/'")), "{plan:#?}");
         let Aggregated::Groups(found) = told(&database, &Search::default(), &[by(grouping)]).await.remove(0) else {
             panic!("groups were asked for")
         };
