@@ -61,7 +61,7 @@ const SEARCHES: [(&str, &str); 4] = [
     // What is searched is in memory or on a disk without arms: a page anywhere costs hardly more than the next one.
     ("random_page_cost", "1.1"),
     // Against that, an entry of an index is not as cheap as PostgreSQL assumes: a key of jsonb is compared by its parts.
-    ("cpu_index_tuple_cost", "0.02"),
+    ("cpu_index_tuple_cost", "0.06"),
     // Starting workers takes longer than most searches, and there are other searches for the other cores.
     ("max_parallel_workers_per_gather", "0"),
 ];

@@ -33,7 +33,7 @@ use sqlx::{Postgres, QueryBuilder};
 
 pub use error::FilterError;
 pub(super) use geometry::envelope_of;
-pub(super) use sql::push_envelope;
+pub(super) use sql::{push_envelope, push_intersects_box};
 
 use expression::Expr;
 use operator::Operator;

@@ -5,7 +5,7 @@ use sqlx::{Postgres, QueryBuilder};
 use super::Search;
 use crate::{
     catalog::Interval,
-    database::filter::{Subject, envelope_of, push_envelope, push_filter},
+    database::filter::{Subject, envelope_of, push_envelope, push_filter, push_intersects_box},
     spatial::Bbox,
 };
 
@@ -58,11 +58,8 @@ pub(in crate::database) fn push_within(query: &mut QueryBuilder<Postgres>, bbox:
     let halves = if west <= east { vec![(west, east)] } else { vec![(west, 180.0), (-180.0, east)] };
     query.push(" and (");
     for (i, (west, east)) in halves.into_iter().enumerate() {
-        query.push(if i == 0 { "(geometry && " } else { " or (geometry && " });
-        push_envelope(query, [west, south, east, north]);
-        query.push(" and polder_relate('intersects', geometry, ");
-        push_envelope(query, [west, south, east, north]);
-        query.push("))");
+        query.push(if i == 0 { "" } else { " or " });
+        push_intersects_box(query, [west, south, east, north]);
     }
     query.push(")");
 }

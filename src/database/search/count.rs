@@ -7,8 +7,11 @@ use sqlx::{QueryBuilder, types::Json};
 use super::{Page, Search, Way, conditions::push_where};
 use crate::database::{Database, Error, Result};
 
-/// Cost, in PostgreSQL's unit, up to which counting is no trouble: some five milliseconds.
-const CHEAP: f64 = 1_500.0;
+/// Cost, in PostgreSQL's unit, up to which all that match are looked at just to count them: less than a millisecond.
+const CHEAP: f64 = 400.0;
+
+/// Cost up to which what lies in a place is counted: all of it is looked at anyway, but counting keeps it for a while.
+const COUNTED: f64 = 6_000.0;
 
 /// Cost up to which all that lies in a place is looked at, to find the first of it: some hundred milliseconds.
 const BEARABLE: f64 = 30_000.0;
@@ -30,8 +33,9 @@ pub(super) struct Expected {
 }
 
 impl Expected {
-    pub fn is_cheap(self) -> bool {
-        self.cost <= CHEAP
+    /// Tells whether the first page is worth reading out of all that match.
+    fn is_counted(self, search: &Search) -> bool {
+        self.cost <= if search.narrows_space() { COUNTED } else { CHEAP }
     }
 
     /// Chooses how a page is found. PostgreSQL takes what lies in a place to be spread evenly over time; where it is
@@ -58,14 +62,14 @@ impl Database {
             return Ok((page, Matched::Exactly(items)));
         }
         let expected = self.expected(search).await?;
-        if expected.is_cheap() && search.order().has_one_stage() {
+        if expected.is_counted(search) && search.order().has_one_stage() {
             return self.counted_page(search).await;
         }
         let page = self.page_by(search, expected.way(search)).await?;
         let seen = page.items.len() as i64;
         let matched = match page.next {
             None => Matched::Exactly(seen),
-            Some(_) if expected.is_cheap() => Matched::Exactly(self.count(search).await?),
+            Some(_) if expected.is_counted(search) => Matched::Exactly(self.count(search).await?),
             // It is known already that there is one more than these.
             Some(_) => Matched::About(expected.rows.max(seen + 1)),
         };

@@ -14,7 +14,7 @@ mod temporal;
 
 use sqlx::{Postgres, QueryBuilder};
 
-pub(in crate::database) use spatial::push_envelope;
+pub(in crate::database) use spatial::{push_envelope, push_intersects_box};
 
 use super::{
     Subject,

@@ -22,6 +22,14 @@ impl Writer<'_> {
             }
             self.push(") and ");
         }
+        let boxes = boxes_that_may_be_met(relation, left, right).filter(|_| self.subject == Subject::Items);
+        self.push(if boxes.is_some() { "(" } else { "" });
+        for inner in boxes.iter().flatten() {
+            self.geometry();
+            self.push(" @ ");
+            push_envelope(self.query, *inner);
+            self.push(" or ");
+        }
         self.push("polder_relate(");
         self.push(match relation {
             Relation::Contains => "'contains', ",
@@ -36,7 +44,7 @@ impl Writer<'_> {
         self.shape(left);
         self.push(", ");
         self.shape(right);
-        self.push(")");
+        self.push(if boxes.is_some() { "))" } else { ")" });
     }
 
     fn meets(&mut self, envelope: Envelope) {
@@ -69,8 +77,66 @@ impl Writer<'_> {
     }
 }
 
+/// Returns the rectangles in which a row surely intersects a literal, when that was written as a bbox.
+fn boxes_that_may_be_met(relation: Relation, left: &Shape, right: &Shape) -> Option<Vec<Envelope>> {
+    let (Relation::Intersects, (Shape::Row, Shape::Literal(literal)) | (Shape::Literal(literal), Shape::Row)) =
+        (relation, (left, right))
+    else {
+        return None;
+    };
+    literal.written_bbox()?;
+    Some(literal.envelopes().into_iter().filter_map(surely_within).collect())
+}
+
+/// Returns the largest rectangle within another whose edges are single-precision numbers.
+///
+/// `PostGIS` compares boxes (`&&`, `@`) in single precision, rounded away from their middle: what it finds `@` this
+/// rectangle lies in the given one, and what is elsewhere in it by less than half a metre is not.
+pub(in crate::database) fn surely_within([west, south, east, north]: Envelope) -> Option<Envelope> {
+    #[expect(clippy::cast_possible_truncation, reason = "rounding is what is wanted")]
+    let at_least = |edge: f64| {
+        let nearest = edge as f32;
+        f64::from(if f64::from(nearest) < edge { nearest.next_up() } else { nearest })
+    };
+    let at_most = |edge: f64| -at_least(-edge);
+    let inner = [at_least(west), at_least(south), at_most(east), at_most(north)];
+    (inner[0] <= inner[2] && inner[1] <= inner[3]).then_some(inner)
+}
+
+/// Writes that a geometry lies in a rectangle at least in part: quickly that it is near, then whether it lies in there
+/// with all of its box, as most do, and only then what it is like.
+pub(in crate::database) fn push_intersects_box(query: &mut QueryBuilder<Postgres>, envelope: Envelope) {
+    query.push("(geometry && ");
+    push_envelope(query, envelope);
+    query.push(" and (");
+    if let Some(inner) = surely_within(envelope) {
+        query.push("geometry @ ");
+        push_envelope(query, inner);
+        query.push(" or ");
+    }
+    query.push("polder_relate('intersects', geometry, ");
+    push_envelope(query, envelope);
+    query.push(")))");
+}
+
 /// Writes a rectangle.
 pub(in crate::database) fn push_envelope(query: &mut QueryBuilder<Postgres>, [west, south, east, north]: Envelope) {
     query.push("st_makeenvelope(").push_bind(west).push(", ").push_bind(south);
     query.push(", ").push_bind(east).push(", ").push_bind(north).push(", 4326)");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_inner_rectangle_never_reaches_beyond_its_own() {
+        for outer in [[5.1, 51.9, 5.2, 52.1], [-180.0, -90.0, 180.0, 90.0], [-0.1, -1e-9, 1e-30, 0.3]] {
+            let inner = surely_within(outer).unwrap();
+            assert!(inner[0] >= outer[0] && inner[1] >= outer[1] && inner[2] <= outer[2] && inner[3] <= outer[3]);
+            assert!(inner.iter().zip(outer).all(|(inner, outer)| (inner - outer).abs() < 1e-5), "{inner:?}");
+            assert!(inner.iter().all(|edge| f64::from(*edge as f32) == *edge));
+        }
+        assert_eq!(surely_within([5.1, 51.9, 5.1 + 1e-9, 52.1]), None);
+    }
 }
