@@ -77,13 +77,11 @@ async fn an_index_on_the_key_of_a_property_serves_comparisons_with_constants() {
     .await;
 }
 
-/// The functions cost nothing themselves: none is left to be called.
+/// The functions cost nothing themselves: none is left to be called but `polder_key`, which is asked of an index.
 #[tokio::test]
 async fn the_functions_are_inlined() {
     with_many(|database| async move {
-        for text in
-            ["even", "number + 1 > 5", "word like '%5'", "casei(word) = casei('WORD 5')", "a_contains(number, (5))"]
-        {
+        for text in ["number + 1 > 5", "word like '%5'", "casei(word) = casei('WORD 5')", "a_contains(number, (5))"] {
             let plan = plan(&database, text).await;
             assert!(!plan.contains("polder_"), "{text}\n{plan}");
         }
