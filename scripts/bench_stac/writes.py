@@ -30,6 +30,8 @@ WRITES = [
     Write("post16", "POST one item, 16 connections", 16, 640, 1),
     Write("bulk", "POST a FeatureCollection of 100", 1, 30, 100),
     Write("writers", "4 writers, FeatureCollections of 50", 4, 80, 50),
+    Write("bulk1000", "POST a FeatureCollection of 1,000", 1, 8, 1000),
+    Write("writers1000", "4 writers, FeatureCollections of 1,000", 4, 16, 1000),
 ]
 
 
