@@ -9,8 +9,23 @@ use crate::{
     spatial::Bbox,
 };
 
+/// Which of the items that lie in the interval of a search.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum During {
+    Any,
+    /// Those that begin in it: one range of the index that has the usual order.
+    Beginning,
+    /// Those that began before it and last into it.
+    Lasting,
+}
+
 /// Writes ` where …`: every condition of the search but its order and its page.
 pub(in crate::database) fn push_where(query: &mut QueryBuilder<Postgres>, search: &Search) {
+    push_where_during(query, search, During::Any);
+}
+
+/// Writes the same for a part of the items.
+pub(super) fn push_where_during(query: &mut QueryBuilder<Postgres>, search: &Search, part: During) {
     query.push(" where true");
     match search.collections.as_deref() {
         None => {}
@@ -34,7 +49,19 @@ pub(in crate::database) fn push_where(query: &mut QueryBuilder<Postgres>, search
         query.push_bind(geometry.clone()).push(")), 4326)))");
     }
     if let Some(interval) = search.datetime {
-        push_during(query, interval);
+        match (part, interval.start) {
+            (During::Any, _) | (_, None) => push_during(query, interval),
+            (During::Beginning, Some(start)) => {
+                query.push(" and starts_at >= ").push_bind(start);
+                if let Some(end) = interval.end {
+                    query.push(" and starts_at <= ").push_bind(end);
+                }
+            }
+            (During::Lasting, Some(start)) => {
+                query.push(" and lasts and ends_at >= ").push_bind(start);
+                query.push(" and starts_at < ").push_bind(start);
+            }
+        }
     }
     if let Some(Interval { start, end }) = search.starts {
         for (operator, at) in [(" >= ", start), (" <= ", end)] {

@@ -13,7 +13,10 @@ mod statement;
 use sqlx::{Postgres, QueryBuilder, Row as _, postgres::PgRow};
 
 pub(super) use self::conditions::{push_where, push_within};
-use self::order::{Order, Stage};
+use self::{
+    conditions::{During, push_where_during},
+    order::{Order, Stage},
+};
 pub use self::{
     count::Matched,
     cursor::Cursor,
@@ -65,12 +68,19 @@ enum Way {
     Planned,
     /// All that match are looked at, then sorted.
     Enumerated,
+    /// As PostgreSQL thinks best, when each row tells how many there are.
+    Counted,
 }
 
 impl Search {
     /// Tells whether it finds only what lies somewhere.
     fn narrows_space(&self) -> bool {
         self.bbox.is_some() || self.intersects.is_some() || self.filter.as_ref().is_some_and(Filter::narrows_space)
+    }
+
+    /// Tells whether items of an interval are asked for, some of which may have begun before it.
+    fn has_two_parts(&self) -> bool {
+        self.datetime.is_some_and(|interval| interval.start.is_some())
     }
 
     /// Names the properties that are sorted or filtered by.
@@ -122,7 +132,7 @@ impl Database {
     async fn counted_page(&self, search: &Search) -> Result<(Page, Matched)> {
         self.wanted.note(search.properties());
         let order = search.order();
-        let found = self.rows(search, &order, None, COUNTED_COLUMNS, Way::Planned).await?;
+        let found = self.rows(search, &order, None, COUNTED_COLUMNS, Way::Counted).await?;
         let matched = found.first().map_or(0, |row| row.get("matched"));
         Ok((page(found, search.limit, &order, false), Matched::Exactly(matched)))
     }
@@ -203,8 +213,26 @@ fn push_page(
     way: Way,
 ) -> Result<()> {
     order.push_columns(query);
+    let push_tail = |query: &mut QueryBuilder<Postgres>| -> Result<()> {
+        order.push_conditions(query, stage, cursor)?;
+        order.push_order(query, stage, cursor.is_some_and(|cursor| cursor.backward));
+        query.push(" limit ").push_bind(limit as i64);
+        Ok(())
+    };
     match way {
-        Way::Planned => {
+        Way::Planned if search.has_two_parts() && order.goes_by_time() => {
+            // PostgreSQL knows no way to take both from indexes in the order of time: it would find and sort them all.
+            for (part, before) in [
+                (During::Beginning, " from ((select * from items"),
+                (During::Lasting, ") union all (select * from items"),
+            ] {
+                query.push(before);
+                push_where_during(query, search, part);
+                push_tail(query)?;
+            }
+            query.push(")) items where true");
+        }
+        Way::Planned | Way::Counted => {
             query.push(" from items");
             push_where(query, search);
         }
@@ -215,10 +243,7 @@ fn push_page(
             query.push(" offset 0) items where true");
         }
     }
-    order.push_conditions(query, stage, cursor)?;
-    order.push_order(query, stage, cursor.is_some_and(|cursor| cursor.backward));
-    query.push(" limit ").push_bind(limit as i64);
-    Ok(())
+    push_tail(query)
 }
 
 #[cfg(test)]
@@ -335,6 +360,42 @@ mod tests {
                 let second = database.page_by(&search, Way::Planned).await.unwrap();
                 assert_eq!(second.items.len(), 1);
                 assert_eq!(database.page_by(&search, Way::Enumerated).await.unwrap(), second);
+            }
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn items_that_last_into_an_interval_have_their_place_among_those_that_begin_in_it() {
+        with_database(|database| async move {
+            sqlx::query(
+                "insert into items (collection, id, starts_at, ends_at, properties, body, links, assets, digest)
+                select 'drone-raw', n::text, '2025-06-01Z'::timestamptz + n * interval '1 hour',
+                    '2025-06-01Z'::timestamptz + (n + case when n % 7 = 0 then 30 else 0 end) * interval '1 hour',
+                    '{}', '', '', '', ''
+                from generate_series(100, 199) n",
+            )
+            .execute(&database.pool)
+            .await
+            .unwrap();
+            // Hours 150 to 170: 21 begin then; 126, 133, 140 and 147 last into it.
+            let datetime = Some(Interval::parse("2025-06-07T06:00:00Z/2025-06-08T02:00:00Z").unwrap());
+            let by_start = |descending| vec![SortKey { field: SortField::Start, descending }];
+            for sort in [vec![], by_start(true), by_start(false)] {
+                let all = Search { datetime, sort, limit: 100, ..Search::default() };
+                let plain = database.page_by(&all, Way::Counted).await.unwrap();
+                assert_eq!(plain.items.len(), 25);
+                assert_eq!(database.page_by(&all, Way::Planned).await.unwrap(), plain);
+                let (first, matched) = database.first_page(&Search { limit: 10, ..all.clone() }).await.unwrap();
+                assert_eq!((first.items.as_slice(), matched), (&plain.items[..10], Matched::Exactly(25)));
+                let mut page = Search { limit: 10, cursor: first.next, ..all.clone() };
+                let second = database.page_by(&page, Way::Planned).await.unwrap();
+                assert_eq!(second.items, plain.items[10..20]);
+                page.cursor = second.next;
+                let third = database.page_by(&page, Way::Planned).await.unwrap();
+                assert_eq!(third.items, plain.items[20..]);
+                page.cursor = third.prev;
+                assert_eq!(database.search_items(&page).await.unwrap().items, second.items);
             }
         })
         .await;

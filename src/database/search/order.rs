@@ -121,6 +121,11 @@ impl Order {
         !self.keys[0].field.may_be_missing()
     }
 
+    /// Tells whether items come by when they begin.
+    pub fn goes_by_time(&self) -> bool {
+        self.keys[0].field == SortField::Start
+    }
+
     /// Writes the keys as the last columns, for [`Order::keys_of`] to read.
     pub fn push_columns(&self, query: &mut QueryBuilder<Postgres>) {
         for (i, key) in self.keys.iter().enumerate() {
