@@ -2,7 +2,7 @@
 
 use std::f32::consts::TAU;
 
-use super::{detect::Extremum, pyramid::Gray};
+use super::{detect::Extremum, dispatch::dispatched, pyramid::Gray};
 
 /// 4 × 4 places with 8 directions each.
 pub const DESCRIPTOR_LENGTH: usize = 128;
@@ -75,48 +75,119 @@ pub fn describe(image: &Gray, extremum: &Extremum, angle: f32, out: &mut Vec<u8>
 
 /// Histogram cells along one side: one more on either side, so that interpolation needs no test.
 const SIDE: usize = PLACES + 2;
+/// Directions of a gradient against that of its keypoint: two whole turns, as both lie in one, and the next bin.
+const TURNS: usize = 2 * DIRECTIONS + 1;
+/// Pixels from a keypoint to the farthest gradient that counts. The largest blur asks for 38.
+const FARTHEST: isize = 63;
 
 fn gradient_histogram(image: &Gray, extremum: &Extremum, angle: f32) -> [f32; SIDE * SIDE * DIRECTIONS] {
-    let mut histogram = [0.0f32; SIDE * SIDE * DIRECTIONS];
+    let mut turns = [0.0f32; SIDE * SIDE * TURNS];
     let cell = 3.0 * extremum.octave_scale();
     let reach = cell * std::f32::consts::SQRT_2 * (PLACES as f32 + 1.0) * 0.5;
-    let radius = (reach.round() as isize).min(image.width.max(image.height) as isize);
+    let radius = (reach.round() as isize).min(FARTHEST);
     let (cx, cy) = (extremum.x.round() as isize, extremum.y.round() as isize);
     let (sin, cos) = (angle.sin() / cell, angle.cos() / cell);
     let half = PLACES as f32 / 2.0;
     // A hair inside the padding, so that rounding cannot step over it.
     let edge = half + 0.499;
+    let (left, right) = ((cx - radius).max(1), (cx + radius).min(image.width as isize - 2));
+    let mut samples = Samples::new();
     for y in (cy - radius).max(1)..=(cy + radius).min(image.height as isize - 2) {
         let oy = y as f32 - extremum.y;
-        for x in (cx - radius).max(1)..=(cx + radius).min(image.width as isize - 2) {
-            let ox = x as f32 - extremum.x;
-            let (u, v) = (cos * ox + sin * oy, cos * oy - sin * ox);
-            if u.abs() >= edge || v.abs() >= edge {
-                continue;
+        // Where the row crosses the turned square: |cos·x + sin·y| and |cos·y - sin·x| are both below the edge.
+        let (from, to) = overlap(crossing(cos, sin * oy, edge), crossing(-sin, cos * oy, edge));
+        let first = left.max((from + extremum.x).floor() as isize);
+        let last = right.min((to + extremum.x).ceil() as isize);
+        if first > last {
+            continue;
+        }
+        let [above, here, below] =
+            [y - 1, y, y + 1].map(|y| &image.row(y as usize)[first as usize - 1..=last as usize + 1]);
+        let place = Place { ox: first as f32 - extremum.x, oy, sin, cos, angle };
+        sample_row(above, here, below, &place, &mut samples);
+        for i in 0..here.len() - 2 {
+            let (u, v) = (samples.u[i], samples.v[i]);
+            if u.abs() < edge && v.abs() < edge {
+                add_sample(&mut turns, u + half + 0.5, v + half + 0.5, samples.direction[i], samples.weight[i]);
             }
-            let (dx, dy) = gradient(image, x as usize, y as usize);
-            let weight = fast_exp(-(u * u + v * v) / (0.5 * (PLACES * PLACES) as f32)) * (dx * dx + dy * dy).sqrt();
-            let turned = (fast_atan2(dy, dx) - angle) * (DIRECTIONS as f32 / TAU);
-            add_sample(&mut histogram, u + half + 0.5, v + half + 0.5, turned, weight);
+        }
+    }
+    let mut histogram = [0.0; SIDE * SIDE * DIRECTIONS];
+    for (cell, turns) in histogram.chunks_exact_mut(DIRECTIONS).zip(turns.chunks_exact(TURNS)) {
+        for (direction, sum) in turns.iter().enumerate() {
+            cell[direction % DIRECTIONS] += sum;
         }
     }
     histogram
 }
 
+/// The `x` for which `|slope · x + shift|` is below `edge`.
+fn crossing(slope: f32, shift: f32, edge: f32) -> (f32, f32) {
+    if slope.abs() < 1e-9 {
+        return if shift.abs() < edge { (f32::MIN, f32::MAX) } else { (0.0, -1.0) };
+    }
+    let (a, b) = ((-edge - shift) / slope, (edge - shift) / slope);
+    (a.min(b), a.max(b))
+}
+
+fn overlap(a: (f32, f32), b: (f32, f32)) -> (f32, f32) {
+    (a.0.max(b.0), a.1.min(b.1))
+}
+
+/// The gradients of one row: where they lie in cells from the keypoint, how much they count, and where they point, in
+/// bins from 0 to 16.
+struct Samples {
+    u: [f32; 2 * FARTHEST as usize + 1],
+    v: [f32; 2 * FARTHEST as usize + 1],
+    weight: [f32; 2 * FARTHEST as usize + 1],
+    direction: [f32; 2 * FARTHEST as usize + 1],
+}
+
+impl Samples {
+    const fn new() -> Self {
+        let none = [0.0; 2 * FARTHEST as usize + 1];
+        Self { u: none, v: none, weight: none, direction: none }
+    }
+}
+
+/// Where a row begins, in pixels from the keypoint, and how the keypoint is turned, in cells per pixel.
+struct Place {
+    ox: f32,
+    oy: f32,
+    sin: f32,
+    cos: f32,
+    angle: f32,
+}
+
+dispatched! {
+    /// Rows with one pixel more on either side.
+    fn sample_row(above: &[f32], here: &[f32], below: &[f32], place: &Place, samples: &mut Samples) {
+        let count = here.len() - 2;
+        let (above, below, left, right) = (&above[1..=count], &below[1..=count], &here[..count], &here[2..]);
+        let (us, vs) = (&mut samples.u[..count], &mut samples.v[..count]);
+        let (weights, directions) = (&mut samples.weight[..count], &mut samples.direction[..count]);
+        for i in 0..count {
+            let ox = place.ox + i as f32;
+            let (u, v) = (place.cos * ox + place.sin * place.oy, place.cos * place.oy - place.sin * ox);
+            let (dx, dy) = (right[i] - left[i], below[i] - above[i]);
+            us[i] = u;
+            vs[i] = v;
+            weights[i] = fast_exp(-(u * u + v * v) / (0.5 * (PLACES * PLACES) as f32)) * (dx * dx + dy * dy).sqrt();
+            directions[i] = (fast_atan2(dy, dx) - place.angle) * (DIRECTIONS as f32 / TAU) + DIRECTIONS as f32;
+        }
+    }
+}
+
 /// Shares one gradient among the eight nearest bins; `u` and `v` count cells from the padded corner.
 #[inline]
-fn add_sample(histogram: &mut [f32; SIDE * SIDE * DIRECTIONS], u: f32, v: f32, direction: f32, weight: f32) {
-    let (u0, v0) = (u as usize, v as usize);
-    let d_floor = direction.floor();
-    let (fu, fv, fd) = (u - u0 as f32, v - v0 as f32, direction - d_floor);
-    let d0 = (d_floor as i32).rem_euclid(DIRECTIONS as i32) as usize;
-    let d1 = (d0 + 1) % DIRECTIONS;
-    for (row, row_weight) in [(v0, 1.0 - fv), (v0 + 1, fv)] {
-        for (column, column_weight) in [(u0, 1.0 - fu), (u0 + 1, fu)] {
-            let share = weight * row_weight * column_weight;
-            let at = (row * SIDE + column) * DIRECTIONS;
-            histogram[at + d0] += share * (1.0 - fd);
-            histogram[at + d1] += share * fd;
+fn add_sample(turns: &mut [f32; SIDE * SIDE * TURNS], u: f32, v: f32, direction: f32, weight: f32) {
+    let (u0, v0, d0) = (u as usize, v as usize, (direction as usize).min(TURNS - 2));
+    let (fu, fv, fd) = (u - u0 as f32, v - v0 as f32, direction - d0 as f32);
+    for (row, row_weight) in [(v0, weight * (1.0 - fv)), (v0 + 1, weight * fv)] {
+        for (column, share) in [(u0, row_weight * (1.0 - fu)), (u0 + 1, row_weight * fu)] {
+            let at = (row * SIDE + column) * TURNS + d0;
+            turns[at] += share * (1.0 - fd);
+            turns[at + 1] += share * fd;
         }
     }
 }
@@ -137,7 +208,7 @@ fn gradient(image: &Gray, x: usize, y: usize) -> (f32, f32) {
 }
 
 /// The angle of (x, y) in [0, 2π), within 0.0003 radians.
-#[inline]
+#[inline(always)]
 fn fast_atan2(y: f32, x: f32) -> f32 {
     let (ax, ay) = (x.abs(), y.abs());
     let ratio = ax.min(ay) / (ax.max(ay) + 1e-20);
@@ -157,7 +228,7 @@ fn fast_atan2(y: f32, x: f32) -> f32 {
 }
 
 /// `exp(x)` for x ≤ 0 as (1 + x/256)^256: within 5 % down to -4, which is plenty for a window.
-#[inline]
+#[inline(always)]
 fn fast_exp(x: f32) -> f32 {
     let mut value = (1.0 + x * (1.0 / 256.0)).max(0.0);
     for _ in 0..8 {

@@ -2,7 +2,10 @@
 
 use nalgebra::{Matrix3, Vector3};
 
-use super::pyramid::{LAYERS, Octave, scale_of_layer};
+use super::{
+    peaks::Peaks,
+    pyramid::{LAYERS, Octave, scale_of_layer},
+};
 
 /// Extrema nearer to the frame than this have no whole neighbourhood.
 const BORDER: usize = 5;
@@ -45,21 +48,19 @@ pub fn find_extrema(octave: &Octave, contrast: f32, found: &mut Vec<Extremum>) {
     let difference = Difference { octave, width: octave.gaussians[0].width };
     let height = octave.gaussians[0].height;
     let threshold = contrast * 255.0;
-    for layer in 1..=LAYERS {
-        for y in BORDER..height.saturating_sub(BORDER) {
-            for x in BORDER..difference.width.saturating_sub(BORDER) {
-                let at = y * difference.width + x;
-                let value = difference.at(layer, at);
-                // Half the threshold, as the fitted peak is higher than the pixel's value.
-                if value.abs() > 0.5 * threshold
-                    && difference.is_extremum(layer, at, value)
-                    && let Some(extremum) = difference.refined(layer, x, y, height, threshold)
-                {
-                    found.push(extremum);
-                }
+    let mut by_layer: [Vec<Extremum>; LAYERS] = Default::default();
+    let mut peaks = Peaks::new(octave);
+    for y in BORDER..height.saturating_sub(BORDER) {
+        // Half the threshold, as the fitted peak is higher than the pixel's value.
+        peaks.look_at(y, 0.5 * threshold, |layer, x| {
+            if (BORDER..difference.width - BORDER).contains(&x)
+                && let Some(extremum) = difference.refined(layer, x, y, height, threshold)
+            {
+                by_layer[layer - 1].push(extremum);
             }
-        }
+        });
     }
+    found.extend(by_layer.into_iter().flatten());
 }
 
 /// The differences of neighbouring Gaussians, taken when they are asked for: storing them would double the memory.
@@ -72,20 +73,6 @@ impl Difference<'_> {
     #[inline]
     fn at(&self, layer: usize, index: usize) -> f32 {
         self.octave.gaussians[layer + 1].data[index] - self.octave.gaussians[layer].data[index]
-    }
-
-    #[inline]
-    fn is_extremum(&self, layer: usize, at: usize, value: f32) -> bool {
-        let w = self.width;
-        let sign = value.signum();
-        let beaten = |layer: usize, index: usize| self.at(layer, index) * sign > value * sign;
-        let around = [at - 1, at + 1, at - w, at + w, at - w - 1, at - w + 1, at + w - 1, at + w + 1];
-        if around.iter().any(|&index| beaten(layer, index)) {
-            return false;
-        }
-        [layer - 1, layer + 1]
-            .iter()
-            .all(|&other| !beaten(other, at) && !around.iter().any(|&index| beaten(other, index)))
     }
 
     /// Fits a parabola in x, y and scale (Lowe 2004, section 4) and drops edges and weak peaks.

@@ -9,6 +9,8 @@
 
 mod descriptor;
 mod detect;
+mod dispatch;
+mod peaks;
 mod pyramid;
 mod spread;
 

@@ -3,6 +3,7 @@
 //! The blur is separable and symmetric. Its two inner loops are plain slices, compiled once for every machine
 //! and once for AVX2, chosen when the program runs; both do the same additions in the same order.
 
+use super::dispatch::dispatched;
 use crate::raster::Rgb8;
 
 /// Scales per octave at which extrema are looked for (Lowe 2004, section 3.2).
@@ -121,28 +122,6 @@ fn pad_row(row: &[f32], radius: usize, padded: &mut [f32]) {
     padded[..radius].fill(row[0]);
     padded[radius..radius + row.len()].copy_from_slice(row);
     padded[radius + row.len()..].fill(row[row.len() - 1]);
-}
-
-/// Defines a function twice, for any x86-64 and for AVX2, and picks one when called.
-macro_rules! dispatched {
-    ($(#[$doc:meta])* fn $name:ident($($arg:ident: $type:ty),*) $body:block) => {
-        $(#[$doc])*
-        pub(super) fn $name($($arg: $type),*) {
-            #[inline(always)]
-            fn plain($($arg: $type),*) $body
-            #[cfg(target_arch = "x86_64")]
-            {
-                #[target_feature(enable = "avx2")]
-                fn wide($($arg: $type),*) { plain($($arg),*) }
-                if std::arch::is_x86_feature_detected!("avx2") {
-                    #[expect(unsafe_code, reason = "the feature was detected the line before")]
-                    // SAFETY: the processor has AVX2.
-                    return unsafe { wide($($arg),*) };
-                }
-            }
-            plain($($arg),*)
-        }
-    };
 }
 
 dispatched! {
