@@ -16,7 +16,7 @@ use super::{
         AppState,
         access::Reader,
         base::Base,
-        problem::{Problem, ProblemBody},
+        problem::{Problem, refusal},
         query::Query,
     },
     GEOJSON, JSON,
@@ -34,7 +34,7 @@ const MOST_ITEMS: usize = 1_000;
 /// All children of the catalog: its collections.
 #[utoipa::path(get, path = "/children", operation_id = "getChildren", tag = "Children",
     responses((status = 200, description = "The children", body = super::schemas::Children),
-        (status = 400, description = "A parameter is wrong", body = ProblemBody, content_type = "application/problem+json")))]
+        refusal::WrongParameter))]
 pub(super) async fn children(
     State(state): State<AppState>,
     Base(base): Base,
@@ -58,8 +58,7 @@ pub(super) async fn children(
 #[utoipa::path(get, path = "/collections/{collectionId}/browse", operation_id = "browseCollection", tag = "Browseable",
     params(("collectionId" = String, Path, description = "Id of the collection", example = "drone-ortho")),
     responses((status = 200, description = "A catalog", body = super::schemas::Catalog),
-        (status = 400, description = "A parameter is wrong", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, description = "There is no such collection", body = ProblemBody, content_type = "application/problem+json")))]
+        refusal::WrongParameter, refusal::NoCollection))]
 pub(super) async fn browse(
     State(state): State<AppState>,
     Base(base): Base,
@@ -77,8 +76,7 @@ pub(super) async fn browse(
         ("span" = String, Path, description = "A year, a month or a day", pattern = "^[0-9]{4}(-[0-9]{2}(-[0-9]{2})?)?$", example = "2025-06"),
         ("token" = Option<super::parameters::Token>, Query, description = "Where the page starts: from a `child` link")),
     responses((status = 200, description = "A catalog", body = super::schemas::Catalog),
-        (status = 400, description = "A parameter is wrong", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, description = "There is no such collection or span", body = ProblemBody, content_type = "application/problem+json")))]
+        refusal::WrongParameter, refusal::NoSpan))]
 pub(super) async fn browse_span(
     State(state): State<AppState>,
     Base(base): Base,

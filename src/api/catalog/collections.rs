@@ -13,7 +13,7 @@ use super::{
         access::Reader,
         base::Base,
         conditional::{is_known, not_modified},
-        problem::{Problem, ProblemBody},
+        problem::{Problem, refusal},
         query::Query,
     },
     GEOJSON, JSON, QUERYABLES, SCHEMA, SORTABLES, json_of, link,
@@ -49,7 +49,7 @@ const USUAL_LIMIT: usize = 1_000;
     params(super::parameters::CollectionQuery),
     responses(
         (status = 200, description = "The collections", body = super::schemas::Collections),
-        (status = 400, description = "A parameter is wrong", body = ProblemBody, content_type = "application/problem+json"),
+        refusal::WrongParameter,
     ))]
 pub(super) async fn list_collections(
     State(state): State<AppState>,
@@ -107,8 +107,7 @@ fn shaped(collection: &Value, fields: Option<&Fields>) -> Value {
         (status = 200, description = "The collection", body = super::schemas::Collection,
             headers(("ETag" = String, description = "Names what is there now"))),
         (status = 304, description = "The client has it already"),
-        (status = 400, description = "A parameter is wrong", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, description = "There is no such collection", body = ProblemBody, content_type = "application/problem+json"),
+        refusal::WrongParameter, refusal::NoCollection,
     ))]
 pub(super) async fn get_collection(
     State(state): State<AppState>,

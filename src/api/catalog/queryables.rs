@@ -11,7 +11,7 @@ use super::{
     super::{
         AppState,
         base::Base,
-        problem::{Problem, ProblemBody},
+        problem::{Problem, refusal},
         query::Query,
     },
     SCHEMA,
@@ -29,7 +29,7 @@ const DIALECT: &str = "https://json-schema.org/draft/2019-09/schema";
 /// Properties of all items that a filter can use.
 #[utoipa::path(get, path = "/queryables", operation_id = "getQueryables", tag = "Filter",
     responses((status = 200, description = "The queryables", body = super::schemas::PropertiesSchema, content_type = "application/schema+json"),
-        (status = 400, description = "A parameter is wrong", body = ProblemBody, content_type = "application/problem+json")))]
+        refusal::WrongParameter))]
 pub(super) async fn queryables(State(state): State<AppState>, Base(base): Base, uri: Uri) -> Result<Response, Problem> {
     Query::parse(uri.query(), &[])?;
     let summary = all(&state.database.list_collections().await?);
@@ -40,8 +40,7 @@ pub(super) async fn queryables(State(state): State<AppState>, Base(base): Base, 
 #[utoipa::path(get, path = "/collections/{collectionId}/queryables", operation_id = "getCollectionQueryables", tag = "Filter",
     params(("collectionId" = String, Path, description = "Id of the collection", example = "drone-ortho")),
     responses((status = 200, description = "The queryables", body = super::schemas::PropertiesSchema, content_type = "application/schema+json"),
-        (status = 400, description = "A parameter is wrong", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, description = "There is no such collection", body = ProblemBody, content_type = "application/problem+json")))]
+        refusal::WrongParameter, refusal::NoCollection))]
 pub(super) async fn collection_queryables(
     State(state): State<AppState>,
     Base(base): Base,
@@ -57,7 +56,7 @@ pub(super) async fn collection_queryables(
 /// Properties of all items that they can be sorted by.
 #[utoipa::path(get, path = "/sortables", operation_id = "getSortables", tag = "Sort",
     responses((status = 200, description = "The sortables", body = super::schemas::PropertiesSchema, content_type = "application/schema+json"),
-        (status = 400, description = "A parameter is wrong", body = ProblemBody, content_type = "application/problem+json")))]
+        refusal::WrongParameter))]
 pub(super) async fn sortables(State(state): State<AppState>, Base(base): Base, uri: Uri) -> Result<Response, Problem> {
     Query::parse(uri.query(), &[])?;
     let summary = all(&state.database.list_collections().await?);
@@ -68,8 +67,7 @@ pub(super) async fn sortables(State(state): State<AppState>, Base(base): Base, u
 #[utoipa::path(get, path = "/collections/{collectionId}/sortables", operation_id = "getCollectionSortables", tag = "Sort",
     params(("collectionId" = String, Path, description = "Id of the collection", example = "drone-ortho")),
     responses((status = 200, description = "The sortables", body = super::schemas::PropertiesSchema, content_type = "application/schema+json"),
-        (status = 400, description = "A parameter is wrong", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, description = "There is no such collection", body = ProblemBody, content_type = "application/problem+json")))]
+        refusal::WrongParameter, refusal::NoCollection))]
 pub(super) async fn collection_sortables(
     State(state): State<AppState>,
     Base(base): Base,

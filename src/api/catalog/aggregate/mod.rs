@@ -38,7 +38,7 @@ use super::{
         AppState, LARGEST_BODY,
         access::Reader,
         base::Base,
-        problem::{Problem, ProblemBody},
+        problem::{Problem, refusal},
         query::Query,
     },
     JSON,
@@ -54,7 +54,7 @@ use crate::{
 /// Aggregations that can be asked of all items.
 #[utoipa::path(get, path = "/aggregations", operation_id = "getAggregations", tag = "Aggregation",
     responses((status = 200, description = "The aggregations", body = schemas::Offers),
-        (status = 400, description = "A parameter is wrong", body = ProblemBody, content_type = "application/problem+json")))]
+        refusal::WrongParameter))]
 pub(super) async fn aggregations(
     State(state): State<AppState>,
     Base(base): Base,
@@ -68,8 +68,7 @@ pub(super) async fn aggregations(
 #[utoipa::path(get, path = "/collections/{collectionId}/aggregations", operation_id = "getCollectionAggregations", tag = "Aggregation",
     params(("collectionId" = String, Path, description = "Id of the collection", example = "drone-ortho")),
     responses((status = 200, description = "The aggregations", body = schemas::Offers),
-        (status = 400, description = "A parameter is wrong", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, description = "There is no such collection", body = ProblemBody, content_type = "application/problem+json")))]
+        refusal::WrongParameter, refusal::NoCollection))]
 pub(super) async fn collection_aggregations(
     State(state): State<AppState>,
     Base(base): Base,
@@ -100,7 +99,7 @@ pub(super) async fn collection_aggregations(
     ),
     responses(
         (status = 200, description = "What was told", body = schemas::AggregationCollection),
-        (status = 400, description = "A parameter is wrong", body = ProblemBody, content_type = "application/problem+json"),
+        refusal::WrongParameter,
     ))]
 pub(super) async fn aggregate(
     State(state): State<AppState>,
@@ -118,9 +117,7 @@ pub(super) async fn aggregate(
     request_body(content = schemas::AggregateBody, content_type = "application/json"),
     responses(
         (status = 200, description = "What was told", body = schemas::AggregationCollection),
-        (status = 400, description = "The body is wrong", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 413, description = "The body is too large", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 415, description = "The body is not JSON", body = ProblemBody, content_type = "application/problem+json"),
+        refusal::WrongBody, refusal::NotJson,
     ))]
 pub(super) async fn post_aggregate(
     State(state): State<AppState>,
@@ -157,8 +154,7 @@ pub(super) async fn post_aggregate(
     ),
     responses(
         (status = 200, description = "What was told", body = schemas::AggregationCollection),
-        (status = 400, description = "A parameter is wrong", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, description = "There is no such collection", body = ProblemBody, content_type = "application/problem+json"),
+        refusal::WrongParameter, refusal::NoCollection,
     ))]
 pub(super) async fn collection_aggregate(
     State(state): State<AppState>,
@@ -178,10 +174,7 @@ pub(super) async fn collection_aggregate(
     request_body(content = schemas::AggregateBody, content_type = "application/json"),
     responses(
         (status = 200, description = "What was told", body = schemas::AggregationCollection),
-        (status = 400, description = "The body is wrong", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, description = "There is no such collection", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 413, description = "The body is too large", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 415, description = "The body is not JSON", body = ProblemBody, content_type = "application/problem+json"),
+        refusal::WrongBody, refusal::NoCollection, refusal::NotJson,
     ))]
 pub(super) async fn post_collection_aggregate(
     State(state): State<AppState>,
