@@ -21,7 +21,7 @@ use super::{
     search::{Fields, SearchBody},
 };
 use crate::{
-    catalog::{Coverage, extent, percent_encoded},
+    catalog::{Coverage, Summary, extent, percent_encoded},
     database::{CollectionRow, CollectionSearch, Filter},
 };
 
@@ -139,6 +139,22 @@ pub(super) fn told(reader: &Reader, mut row: CollectionRow) -> CollectionRow {
         row.body.insert("extent".to_owned(), json!(extent(&Coverage::default())));
     }
     row
+}
+
+/// The address of a collection, or of the whole catalog.
+pub(super) fn place(base: &str, collection: Option<&str>) -> String {
+    match collection {
+        None => format!("{base}/stac"),
+        Some(id) => format!("{base}/stac/collections/{}", percent_encoded(id)),
+    }
+}
+
+/// Sums up what the items of collections are.
+pub(super) fn summary_of<'a>(rows: impl IntoIterator<Item = &'a CollectionRow>) -> Summary {
+    rows.into_iter().fold(Summary::default(), |mut sum, row| {
+        sum.add(&row.summary);
+        sum
+    })
 }
 
 /// Weak, because compression changes the bytes.

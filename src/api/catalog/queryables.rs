@@ -15,13 +15,10 @@ use super::{
         query::Query,
     },
     SCHEMA,
-    collections::find_collection,
+    collections::{find_collection, place, summary_of},
     text_of,
 };
-use crate::{
-    catalog::{Kind, PropertySummary, Summary, percent_encoded},
-    database::CollectionRow,
-};
+use crate::catalog::{Kind, PropertySummary, Summary};
 
 // The newest that stac-api-validator knows.
 const DIALECT: &str = "https://json-schema.org/draft/2019-09/schema";
@@ -32,7 +29,7 @@ const DIALECT: &str = "https://json-schema.org/draft/2019-09/schema";
         refusal::WrongParameter))]
 pub(super) async fn queryables(State(state): State<AppState>, Base(base): Base, uri: Uri) -> Result<Response, Problem> {
     Query::parse(uri.query(), &[])?;
-    let summary = all(&state.database.list_collections().await?);
+    let summary = summary_of(&state.database.list_collections().await?);
     Ok(schema(&format!("{base}/stac/queryables"), "Queryables", &queryable_properties(&summary)))
 }
 
@@ -49,7 +46,7 @@ pub(super) async fn collection_queryables(
 ) -> Result<Response, Problem> {
     Query::parse(uri.query(), &[])?;
     let row = find_collection(&state, &id).await?;
-    let own = format!("{base}/stac/collections/{}/queryables", percent_encoded(&id));
+    let own = format!("{}/queryables", place(&base, Some(&id)));
     Ok(schema(&own, &format!("Queryables of {id}"), &queryable_properties(&row.summary)))
 }
 
@@ -59,7 +56,7 @@ pub(super) async fn collection_queryables(
         refusal::WrongParameter))]
 pub(super) async fn sortables(State(state): State<AppState>, Base(base): Base, uri: Uri) -> Result<Response, Problem> {
     Query::parse(uri.query(), &[])?;
-    let summary = all(&state.database.list_collections().await?);
+    let summary = summary_of(&state.database.list_collections().await?);
     Ok(schema(&format!("{base}/stac/sortables"), "Sortables", &sortable_properties(&summary)))
 }
 
@@ -76,15 +73,8 @@ pub(super) async fn collection_sortables(
 ) -> Result<Response, Problem> {
     Query::parse(uri.query(), &[])?;
     let row = find_collection(&state, &id).await?;
-    let own = format!("{base}/stac/collections/{}/sortables", percent_encoded(&id));
+    let own = format!("{}/sortables", place(&base, Some(&id)));
     Ok(schema(&own, &format!("Sortables of {id}"), &sortable_properties(&row.summary)))
-}
-
-fn all(rows: &[CollectionRow]) -> Summary {
-    rows.iter().fold(Summary::default(), |mut sum, row| {
-        sum.add(&row.summary);
-        sum
-    })
 }
 
 fn schema(id: &str, title: &str, properties: &Map<String, Value>) -> Response {

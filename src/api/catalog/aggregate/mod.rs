@@ -28,11 +28,7 @@ use axum::{
 };
 use serde_json::{Value, json};
 
-use self::{
-    answer::answer,
-    offer::{offers, summary_of},
-    request::Asked,
-};
+use self::{answer::answer, offer::offers, request::Asked};
 use super::{
     super::{
         AppState, LARGEST_BODY,
@@ -42,14 +38,11 @@ use super::{
         query::Query,
     },
     JSON,
-    collections::find_collection,
+    collections::{find_collection, place, summary_of},
     json_of, link,
     search::read_json,
 };
-use crate::{
-    catalog::{Summary, percent_encoded},
-    database::CollectionRow,
-};
+use crate::{catalog::Summary, database::CollectionRow};
 
 /// Aggregations that can be asked of all items.
 #[utoipa::path(get, path = "/aggregations", operation_id = "getAggregations", tag = "Aggregation",
@@ -217,11 +210,4 @@ fn links(base: &str, collection: Option<&str>, query: Option<&str>) -> Vec<Value
     ];
     links.extend(collection.map(|_| link("collection", place(base, collection), JSON)));
     links
-}
-
-fn place(base: &str, collection: Option<&str>) -> String {
-    match collection {
-        None => format!("{base}/stac"),
-        Some(id) => format!("{base}/stac/collections/{}", percent_encoded(id)),
-    }
 }
