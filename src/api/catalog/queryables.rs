@@ -23,14 +23,23 @@ use crate::catalog::{Kind, PropertySummary, Summary};
 // The newest that stac-api-validator knows.
 const DIALECT: &str = "https://json-schema.org/draft/2019-09/schema";
 
+/// What properties are wanted for, and which of them serve it.
+struct Use {
+    /// Last part of the address.
+    path: &'static str,
+    title: &'static str,
+    properties: fn(&Summary) -> Map<String, Value>,
+}
+
+const FILTER: Use = Use { path: "queryables", title: "Queryables", properties: queryable_properties };
+const SORT: Use = Use { path: "sortables", title: "Sortables", properties: sortable_properties };
+
 /// Properties of all items that a filter can use.
 #[utoipa::path(get, path = "/queryables", operation_id = "getQueryables", tag = "Filter",
     responses((status = 200, description = "The queryables", body = super::schemas::PropertiesSchema, content_type = "application/schema+json"),
         refusal::WrongParameter))]
 pub(super) async fn queryables(State(state): State<AppState>, Base(base): Base, uri: Uri) -> Result<Response, Problem> {
-    Query::parse(uri.query(), &[])?;
-    let summary = summary_of(&state.database.list_collections().await?);
-    Ok(schema(&format!("{base}/stac/queryables"), "Queryables", &queryable_properties(&summary)))
+    answer(&state, &base, None, &uri, &FILTER).await
 }
 
 /// Properties of a collection's items that a filter can use.
@@ -44,10 +53,7 @@ pub(super) async fn collection_queryables(
     Path(id): Path<String>,
     uri: Uri,
 ) -> Result<Response, Problem> {
-    Query::parse(uri.query(), &[])?;
-    let row = find_collection(&state, &id).await?;
-    let own = format!("{}/queryables", place(&base, Some(&id)));
-    Ok(schema(&own, &format!("Queryables of {id}"), &queryable_properties(&row.summary)))
+    answer(&state, &base, Some(&id), &uri, &FILTER).await
 }
 
 /// Properties of all items that they can be sorted by.
@@ -55,9 +61,7 @@ pub(super) async fn collection_queryables(
     responses((status = 200, description = "The sortables", body = super::schemas::PropertiesSchema, content_type = "application/schema+json"),
         refusal::WrongParameter))]
 pub(super) async fn sortables(State(state): State<AppState>, Base(base): Base, uri: Uri) -> Result<Response, Problem> {
-    Query::parse(uri.query(), &[])?;
-    let summary = summary_of(&state.database.list_collections().await?);
-    Ok(schema(&format!("{base}/stac/sortables"), "Sortables", &sortable_properties(&summary)))
+    answer(&state, &base, None, &uri, &SORT).await
 }
 
 /// Properties of a collection's items that they can be sorted by.
@@ -71,19 +75,32 @@ pub(super) async fn collection_sortables(
     Path(id): Path<String>,
     uri: Uri,
 ) -> Result<Response, Problem> {
-    Query::parse(uri.query(), &[])?;
-    let row = find_collection(&state, &id).await?;
-    let own = format!("{}/sortables", place(&base, Some(&id)));
-    Ok(schema(&own, &format!("Sortables of {id}"), &sortable_properties(&row.summary)))
+    answer(&state, &base, Some(&id), &uri, &SORT).await
 }
 
-fn schema(id: &str, title: &str, properties: &Map<String, Value>) -> Response {
+/// Answers with the properties of a collection's items, or of all items, that are of use.
+async fn answer(
+    state: &AppState,
+    base: &str,
+    collection: Option<&str>,
+    uri: &Uri,
+    wanted: &Use,
+) -> Result<Response, Problem> {
+    Query::parse(uri.query(), &[])?;
+    let (title, summary) = match collection {
+        None => (wanted.title.to_owned(), summary_of(&state.database.list_collections().await?)),
+        Some(id) => (format!("{} of {id}", wanted.title), find_collection(state, id).await?.summary),
+    };
     let schema = json!({
-        "$schema": DIALECT, "$id": id, "type": "object", "title": title, "properties": properties,
+        "$schema": DIALECT,
+        "$id": format!("{}/{}", place(base, collection), wanted.path),
+        "type": "object",
+        "title": title,
+        "properties": (wanted.properties)(&summary),
         // A property that no item has yet may be asked for as well; nothing is found then.
         "additionalProperties": true,
     });
-    text_of(schema.to_string(), SCHEMA)
+    Ok(text_of(schema.to_string(), SCHEMA))
 }
 
 fn queryable_properties(summary: &Summary) -> Map<String, Value> {
