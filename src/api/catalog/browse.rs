@@ -56,7 +56,7 @@ pub(super) async fn children(
 
 /// A collection by time: its years.
 #[utoipa::path(get, path = "/collections/{collectionId}/browse", operation_id = "browseCollection", tag = "Browseable",
-    params(("collectionId" = String, Path, description = "Id of the collection", example = "drone-ortho")),
+    params(super::parameters::CollectionPath),
     responses((status = 200, description = "A catalog", body = super::schemas::Catalog),
         refusal::WrongParameter, refusal::NoCollection))]
 pub(super) async fn browse(
@@ -72,7 +72,7 @@ pub(super) async fn browse(
 
 /// A year, a month (`2025-06`) or a day (`2025-06-23`) of a collection.
 #[utoipa::path(get, path = "/collections/{collectionId}/browse/{span}", operation_id = "browseCollectionSpan", tag = "Browseable",
-    params(("collectionId" = String, Path, description = "Id of the collection", example = "drone-ortho"),
+    params(super::parameters::CollectionPath,
         ("span" = String, Path, description = "A year, a month or a day", pattern = "^[0-9]{4}(-[0-9]{2}(-[0-9]{2})?)?$", example = "2025-06"),
         ("token" = Option<super::parameters::Token>, Query, description = "Where the page starts: from a `child` link")),
     responses((status = 200, description = "A catalog", body = super::schemas::Catalog),

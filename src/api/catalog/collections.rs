@@ -102,7 +102,7 @@ fn shaped(collection: &Value, fields: Option<&Fields>) -> Value {
 
 /// One collection.
 #[utoipa::path(get, path = "/collections/{collectionId}", operation_id = "getCollection", tag = "Collections",
-    params(("collectionId" = String, Path, description = "Id of the collection", example = "drone-ortho")),
+    params(super::parameters::CollectionPath),
     responses(
         (status = 200, description = "The collection", body = super::schemas::Collection,
             headers(("ETag" = String, description = "Names what is there now"))),

@@ -29,7 +29,7 @@ use crate::{
 
 /// Items of a collection, newest first.
 #[utoipa::path(get, path = "/collections/{collectionId}/items", operation_id = "getFeatures", tag = "Features",
-    params(super::parameters::CollectionPath, super::parameters::ItemQuery),
+    params(super::parameters::CollectionPath, super::parameters::ItemFilter, super::parameters::ItemPage),
     responses(
         (status = 200, description = "A page of items", content(
             (super::schemas::ItemCollection = "application/geo+json"),

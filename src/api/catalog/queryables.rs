@@ -44,7 +44,7 @@ pub(super) async fn queryables(State(state): State<AppState>, Base(base): Base, 
 
 /// Properties of a collection's items that a filter can use.
 #[utoipa::path(get, path = "/collections/{collectionId}/queryables", operation_id = "getCollectionQueryables", tag = "Filter",
-    params(("collectionId" = String, Path, description = "Id of the collection", example = "drone-ortho")),
+    params(super::parameters::CollectionPath),
     responses((status = 200, description = "The queryables", body = super::schemas::PropertiesSchema, content_type = "application/schema+json"),
         refusal::WrongParameter, refusal::NoCollection))]
 pub(super) async fn collection_queryables(
@@ -66,7 +66,7 @@ pub(super) async fn sortables(State(state): State<AppState>, Base(base): Base, u
 
 /// Properties of a collection's items that they can be sorted by.
 #[utoipa::path(get, path = "/collections/{collectionId}/sortables", operation_id = "getCollectionSortables", tag = "Sort",
-    params(("collectionId" = String, Path, description = "Id of the collection", example = "drone-ortho")),
+    params(super::parameters::CollectionPath),
     responses((status = 200, description = "The sortables", body = super::schemas::PropertiesSchema, content_type = "application/schema+json"),
         refusal::WrongParameter, refusal::NoCollection))]
 pub(super) async fn collection_sortables(

@@ -35,7 +35,7 @@ use crate::database::Cursor;
 
 /// Search by GET.
 #[utoipa::path(get, path = "/search", operation_id = "getItemSearch", tag = "Item Search",
-    params(super::parameters::ItemQuery),
+    params(super::parameters::ItemFilter, super::parameters::ItemPage),
     responses(
         (status = 200, description = "A page of items", content(
             (super::schemas::ItemCollection = "application/geo+json"),

@@ -28,7 +28,7 @@ use crate::{
 
 /// Adds an item, or the items of a feature collection, all or none.
 #[utoipa::path(post, path = "/collections/{collectionId}/items", operation_id = "postFeature", tag = "Transaction",
-    params(("collectionId" = String, Path, description = "Id of the collection", example = "drone-ortho")),
+    params(crate::api::catalog::parameters::CollectionPath),
     request_body(content((crate::api::catalog::schemas::NewItems = "application/geo+json"), (crate::api::catalog::schemas::NewItems = "application/json"))),
     security(("token" = [])),
     responses(
@@ -74,8 +74,7 @@ pub(in crate::api::catalog) async fn post_items(
 /// Writes an item in the place of the one that is there.
 #[utoipa::path(put, path = "/collections/{collectionId}/items/{featureId}", operation_id = "putFeature", tag = "Transaction",
     params(
-        ("collectionId" = String, Path, description = "Id of the collection", example = "drone-ortho"),
-        ("featureId" = String, Path, description = "Id of the item"),
+        crate::api::catalog::parameters::ItemPath,
         ("If-Match" = Option<String>, Header, description = "ETag of the item that is to be replaced"),
         ("Prefer" = Option<String>, Header, description = "`return=minimal` leaves the answer without a body", example = "return=minimal"),
     ),
@@ -109,8 +108,7 @@ pub(in crate::api::catalog) async fn put_item(
 /// Changes parts of an item: JSON Merge Patch, or JSON Patch when the content type says so.
 #[utoipa::path(patch, path = "/collections/{collectionId}/items/{featureId}", operation_id = "patchFeature", tag = "Transaction",
     params(
-        ("collectionId" = String, Path, description = "Id of the collection", example = "drone-ortho"),
-        ("featureId" = String, Path, description = "Id of the item"),
+        crate::api::catalog::parameters::ItemPath,
         ("If-Match" = Option<String>, Header, description = "ETag of the item that is to be changed"),
         ("Prefer" = Option<String>, Header, description = "`return=minimal` leaves the answer without a body", example = "return=minimal"),
     ),
@@ -144,8 +142,7 @@ pub(in crate::api::catalog) async fn patch_item(
 /// Removes an item. Objects that it named stay where they are.
 #[utoipa::path(delete, path = "/collections/{collectionId}/items/{featureId}", operation_id = "deleteFeature", tag = "Transaction",
     params(
-        ("collectionId" = String, Path, description = "Id of the collection", example = "drone-ortho"),
-        ("featureId" = String, Path, description = "Id of the item"),
+        crate::api::catalog::parameters::ItemPath,
         ("If-Match" = Option<String>, Header, description = "ETag of the item that is to be removed"),
     ),
     security(("token" = [])),
@@ -174,7 +171,7 @@ pub(in crate::api::catalog) async fn delete_item(
 
 /// Adds or replaces many items by id: `{"items": {ID: ITEM, …}, "method": "insert"}`, all or none.
 #[utoipa::path(post, path = "/collections/{collectionId}/bulk_items", operation_id = "postBulkItems", tag = "Transaction",
-    params(("collectionId" = String, Path, description = "Id of the collection", example = "drone-ortho")),
+    params(crate::api::catalog::parameters::CollectionPath),
     request_body(content = crate::api::catalog::schemas::BulkItems, content_type = "application/json"),
     security(("token" = [])),
     responses(
