@@ -135,6 +135,18 @@ mod tests {
     }
 
     #[test]
+    fn no_operation_has_a_parameter_twice() {
+        for (path, operations) in STAC["paths"].as_object().unwrap() {
+            for (method, operation) in operations.as_object().unwrap() {
+                let parameters = operation["parameters"].as_array().into_iter().flatten();
+                let mut names: Vec<&str> = parameters.map(|parameter| parameter["name"].as_str().unwrap()).collect();
+                names.sort_unstable();
+                assert!(names.is_sorted_by(|one, next| one != next), "{method} {path}: {names:?}");
+            }
+        }
+    }
+
+    #[test]
     fn a_word_of_3_1_becomes_one_of_3_0() {
         let mut schema = json!({
             "type": ["string", "null"], "examples": ["a"],

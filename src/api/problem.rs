@@ -1,6 +1,8 @@
 //! Errors as answers: `application/problem+json` (RFC 9457), with the `code` and `description` that STAC and OGC
 //! clients look for. The only place that knows which error has which status.
 
+pub(super) mod refusal;
+
 use std::any::Any;
 
 use axum::{
@@ -16,6 +18,8 @@ use crate::{
     catalog::{self, Fault},
     database,
 };
+
+const MEDIA_TYPE: &str = "application/problem+json";
 
 /// An error that the client may see.
 #[derive(Debug)]
@@ -148,7 +152,7 @@ impl IntoResponse for Problem {
             errors: &self.faults,
         };
         let json = serde_json::to_vec(&body).expect("a struct of strings is JSON");
-        let mut response = (self.status, [(header::CONTENT_TYPE, "application/problem+json")], json).into_response();
+        let mut response = (self.status, [(header::CONTENT_TYPE, MEDIA_TYPE)], json).into_response();
         response.headers_mut().extend(self.header.map(|header| *header));
         response
     }

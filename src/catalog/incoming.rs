@@ -14,10 +14,9 @@ use serde_json::Value;
 use super::{
     GivenCollection, Result, StoredItem, check_collection,
     fault::{Faults, Place},
-    members::Members,
+    members::{Members, push_name, quoted},
     own_urls::{OwnUrls, text},
     respell::respelled,
-    stored_item::{push_name, quoted},
     tree::Tree,
     upgrade::{is_older, upgrade},
 };

@@ -2,9 +2,8 @@
 
 use super::{
     fault::{Faults, Place},
-    members::Members,
+    members::{Members, write_members},
     own_urls::{Alternates, OwnUrls, text},
-    stored_item::write_members,
 };
 
 /// What an alternate has that polder adds for the object.

@@ -9,10 +9,10 @@ use super::{
     Result,
     fault::Faults,
     lineage::API_SCHEME,
-    members::Members,
+    members::{Members, push_name, quoted, write_members},
     own_asset::OwnAsset,
     percent_encoded,
-    stored_item::{ALTERNATE_ASSETS, OWN_PLACE, push_name, quoted, write_members},
+    stored_item::{ALTERNATE_ASSETS, OWN_PLACE},
 };
 
 /// An API and an item in it.

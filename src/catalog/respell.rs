@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value, value::RawValue};
 
-use super::{members::Members, stored_item::push_name};
+use super::members::{Members, push_name};
 
 /// Writes `after` as JSON. What is the same as in `before`, which was read from `text`, is written as it stands there,
 /// and members keep the order that they had.

@@ -16,7 +16,7 @@ use super::{
         AppState,
         access::Reader,
         base::Base,
-        problem::{Problem, ProblemBody},
+        problem::{Problem, refusal},
         query::Query,
     },
     GEOJSON, JSON,
@@ -34,7 +34,7 @@ const MOST_ITEMS: usize = 1_000;
 /// All children of the catalog: its collections.
 #[utoipa::path(get, path = "/children", operation_id = "getChildren", tag = "Children",
     responses((status = 200, description = "The children", body = super::schemas::Children),
-        (status = 400, description = "A parameter is wrong", body = ProblemBody, content_type = "application/problem+json")))]
+        refusal::WrongParameter))]
 pub(super) async fn children(
     State(state): State<AppState>,
     Base(base): Base,
@@ -56,10 +56,9 @@ pub(super) async fn children(
 
 /// A collection by time: its years.
 #[utoipa::path(get, path = "/collections/{collectionId}/browse", operation_id = "browseCollection", tag = "Browseable",
-    params(("collectionId" = String, Path, description = "Id of the collection", example = "drone-ortho")),
+    params(super::parameters::CollectionPath),
     responses((status = 200, description = "A catalog", body = super::schemas::Catalog),
-        (status = 400, description = "A parameter is wrong", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, description = "There is no such collection", body = ProblemBody, content_type = "application/problem+json")))]
+        refusal::WrongParameter, refusal::NoCollection))]
 pub(super) async fn browse(
     State(state): State<AppState>,
     Base(base): Base,
@@ -73,12 +72,11 @@ pub(super) async fn browse(
 
 /// A year, a month (`2025-06`) or a day (`2025-06-23`) of a collection.
 #[utoipa::path(get, path = "/collections/{collectionId}/browse/{span}", operation_id = "browseCollectionSpan", tag = "Browseable",
-    params(("collectionId" = String, Path, description = "Id of the collection", example = "drone-ortho"),
+    params(super::parameters::CollectionPath,
         ("span" = String, Path, description = "A year, a month or a day", pattern = "^[0-9]{4}(-[0-9]{2}(-[0-9]{2})?)?$", example = "2025-06"),
         ("token" = Option<super::parameters::Token>, Query, description = "Where the page starts: from a `child` link")),
     responses((status = 200, description = "A catalog", body = super::schemas::Catalog),
-        (status = 400, description = "A parameter is wrong", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, description = "There is no such collection or span", body = ProblemBody, content_type = "application/problem+json")))]
+        refusal::WrongParameter, refusal::NoSpan))]
 pub(super) async fn browse_span(
     State(state): State<AppState>,
     Base(base): Base,

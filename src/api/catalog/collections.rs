@@ -13,7 +13,7 @@ use super::{
         access::Reader,
         base::Base,
         conditional::{is_known, not_modified},
-        problem::{Problem, ProblemBody},
+        problem::{Problem, refusal},
         query::Query,
     },
     GEOJSON, JSON, QUERYABLES, SCHEMA, SORTABLES, json_of, link,
@@ -21,7 +21,7 @@ use super::{
     search::{Fields, SearchBody},
 };
 use crate::{
-    catalog::{Coverage, extent, percent_encoded},
+    catalog::{Coverage, Summary, extent, percent_encoded},
     database::{CollectionRow, CollectionSearch, Filter},
 };
 
@@ -49,7 +49,7 @@ const USUAL_LIMIT: usize = 1_000;
     params(super::parameters::CollectionQuery),
     responses(
         (status = 200, description = "The collections", body = super::schemas::Collections),
-        (status = 400, description = "A parameter is wrong", body = ProblemBody, content_type = "application/problem+json"),
+        refusal::WrongParameter,
     ))]
 pub(super) async fn list_collections(
     State(state): State<AppState>,
@@ -102,13 +102,12 @@ fn shaped(collection: &Value, fields: Option<&Fields>) -> Value {
 
 /// One collection.
 #[utoipa::path(get, path = "/collections/{collectionId}", operation_id = "getCollection", tag = "Collections",
-    params(("collectionId" = String, Path, description = "Id of the collection", example = "drone-ortho")),
+    params(super::parameters::CollectionPath),
     responses(
         (status = 200, description = "The collection", body = super::schemas::Collection,
             headers(("ETag" = String, description = "Names what is there now"))),
         (status = 304, description = "The client has it already"),
-        (status = 400, description = "A parameter is wrong", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, description = "There is no such collection", body = ProblemBody, content_type = "application/problem+json"),
+        refusal::WrongParameter, refusal::NoCollection,
     ))]
 pub(super) async fn get_collection(
     State(state): State<AppState>,
@@ -140,6 +139,22 @@ pub(super) fn told(reader: &Reader, mut row: CollectionRow) -> CollectionRow {
         row.body.insert("extent".to_owned(), json!(extent(&Coverage::default())));
     }
     row
+}
+
+/// The address of a collection, or of the whole catalog.
+pub(super) fn place(base: &str, collection: Option<&str>) -> String {
+    match collection {
+        None => format!("{base}/stac"),
+        Some(id) => format!("{base}/stac/collections/{}", percent_encoded(id)),
+    }
+}
+
+/// Sums up what the items of collections are.
+pub(super) fn summary_of<'a>(rows: impl IntoIterator<Item = &'a CollectionRow>) -> Summary {
+    rows.into_iter().fold(Summary::default(), |mut sum, row| {
+        sum.add(&row.summary);
+        sum
+    })
 }
 
 /// Weak, because compression changes the bytes.

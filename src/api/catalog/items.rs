@@ -14,7 +14,7 @@ use super::{
         access::Reader,
         base::Base,
         conditional::{is_known, not_modified},
-        problem::{Problem, ProblemBody},
+        problem::{Problem, refusal},
         query::Query,
     },
     GEOJSON, JSON, QUERYABLES, SCHEMA, link,
@@ -29,14 +29,13 @@ use crate::{
 
 /// Items of a collection, newest first.
 #[utoipa::path(get, path = "/collections/{collectionId}/items", operation_id = "getFeatures", tag = "Features",
-    params(super::parameters::CollectionPath, super::parameters::ItemQuery),
+    params(super::parameters::CollectionPath, super::parameters::ItemFilter, super::parameters::ItemPage),
     responses(
         (status = 200, description = "A page of items", content(
             (super::schemas::ItemCollection = "application/geo+json"),
             (String = "application/x-ndjson"),
             (String = "application/vnd.apache.parquet"))),
-        (status = 400, description = "A parameter is wrong", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, description = "There is no such collection", body = ProblemBody, content_type = "application/problem+json"),
+        refusal::WrongParameter, refusal::NoCollection,
     ))]
 pub(super) async fn list_items(
     State(state): State<AppState>,
@@ -90,8 +89,7 @@ pub(super) async fn list_items(
         (status = 200, description = "The item", body = super::schemas::Item, content_type = "application/geo+json",
             headers(("ETag" = String, description = "Names what is there now"))),
         (status = 304, description = "The client has it already"),
-        (status = 400, description = "A parameter is wrong", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, description = "There is no such item", body = ProblemBody, content_type = "application/problem+json"),
+        refusal::WrongParameter, refusal::NoItem,
     ))]
 pub(super) async fn get_item(
     State(state): State<AppState>,

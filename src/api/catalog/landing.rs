@@ -4,7 +4,12 @@ use axum::{extract::State, http::Uri, response::Response};
 use serde_json::{Value, json};
 
 use super::{
-    super::{AppState, base::Base, problem::Problem, query::Query},
+    super::{
+        AppState,
+        base::Base,
+        problem::{Problem, refusal},
+        query::Query,
+    },
     CONFORMANCE, GEOJSON, JSON, QUERYABLES, SCHEMA, SORTABLES, json_of, link,
 };
 use crate::catalog::percent_encoded;
@@ -56,8 +61,7 @@ fn search_link(stac: &str, method: &str) -> Value {
 #[utoipa::path(get, path = "/conformance", operation_id = "getConformance", tag = "Core",
     responses(
         (status = 200, description = "The conformance classes of this API", body = super::schemas::Conformance),
-        (status = 400, description = "A parameter is wrong", body = super::super::problem::ProblemBody,
-            content_type = "application/problem+json"),
+        refusal::WrongParameter,
     ))]
 pub(super) async fn conformance(uri: Uri) -> Result<Response, Problem> {
     Query::parse(uri.query(), &[])?;

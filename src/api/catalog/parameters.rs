@@ -92,18 +92,20 @@ pub(super) enum Form {
     Parquet,
 }
 
-/// A search, as a query.
+/// Which items are meant, as a query.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
-pub(super) struct ItemQuery {
-    /// Ids of collections.
+pub(super) struct ItemFilter {
+    /// Ids of collections. Where one collection is asked, its items count when it is among them.
     #[param(style = Form, explode = false)]
     collections: Option<Vec<String>>,
     /// Ids of items.
     #[param(style = Form, explode = false)]
     ids: Option<Vec<String>>,
+    /// west, south, east, north in degrees.
     #[param(style = Form, explode = false)]
     bbox: Option<Bbox>,
+    /// A time, or two with a slash between; `..` is an open end.
     datetime: Option<Datetime>,
     /// A GeoJSON geometry; not together with `bbox`.
     #[param(format = "geojson-geometry", min_length = 1, example = "{\"type\":\"Point\",\"coordinates\":[5.9,51.9]}")]
@@ -114,6 +116,7 @@ pub(super) struct ItemQuery {
     /// Properties, as {"eo:cloud_cover":{"lt":10}}.
     #[param(format = "stac-query", min_length = 1, example = "{\"gsd\":{\"lt\":0.1}}")]
     query: Option<String>,
+    /// A filter in CQL2.
     filter: Option<Filter>,
     /// The language of `filter`; `cql2-text` without it.
     #[param(rename = "filter-lang")]
@@ -121,6 +124,12 @@ pub(super) struct ItemQuery {
     /// The coordinate system of `filter`: there is one.
     #[param(rename = "filter-crs")]
     filter_crs: Option<FilterCrs>,
+}
+
+/// How items are given, as a query.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ItemPage {
     /// Fields with commas between; a minus before one turns it round.
     #[param(format = "sortby", min_length = 1, example = "-datetime,+id")]
     sortby: Option<String>,

@@ -11,91 +11,96 @@ use super::{
     super::{
         AppState,
         base::Base,
-        problem::{Problem, ProblemBody},
+        problem::{Problem, refusal},
         query::Query,
     },
     SCHEMA,
-    collections::find_collection,
+    collections::{find_collection, place, summary_of},
     text_of,
 };
-use crate::{
-    catalog::{Kind, PropertySummary, Summary, percent_encoded},
-    database::CollectionRow,
-};
+use crate::catalog::{Kind, PropertySummary, Summary};
 
 // The newest that stac-api-validator knows.
 const DIALECT: &str = "https://json-schema.org/draft/2019-09/schema";
 
+/// What properties are wanted for, and which of them serve it.
+struct Use {
+    /// Last part of the address.
+    path: &'static str,
+    title: &'static str,
+    properties: fn(&Summary) -> Map<String, Value>,
+}
+
+const FILTER: Use = Use { path: "queryables", title: "Queryables", properties: queryable_properties };
+const SORT: Use = Use { path: "sortables", title: "Sortables", properties: sortable_properties };
+
 /// Properties of all items that a filter can use.
 #[utoipa::path(get, path = "/queryables", operation_id = "getQueryables", tag = "Filter",
     responses((status = 200, description = "The queryables", body = super::schemas::PropertiesSchema, content_type = "application/schema+json"),
-        (status = 400, description = "A parameter is wrong", body = ProblemBody, content_type = "application/problem+json")))]
+        refusal::WrongParameter))]
 pub(super) async fn queryables(State(state): State<AppState>, Base(base): Base, uri: Uri) -> Result<Response, Problem> {
-    Query::parse(uri.query(), &[])?;
-    let summary = all(&state.database.list_collections().await?);
-    Ok(schema(&format!("{base}/stac/queryables"), "Queryables", &queryable_properties(&summary)))
+    answer(&state, &base, None, &uri, &FILTER).await
 }
 
 /// Properties of a collection's items that a filter can use.
 #[utoipa::path(get, path = "/collections/{collectionId}/queryables", operation_id = "getCollectionQueryables", tag = "Filter",
-    params(("collectionId" = String, Path, description = "Id of the collection", example = "drone-ortho")),
+    params(super::parameters::CollectionPath),
     responses((status = 200, description = "The queryables", body = super::schemas::PropertiesSchema, content_type = "application/schema+json"),
-        (status = 400, description = "A parameter is wrong", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, description = "There is no such collection", body = ProblemBody, content_type = "application/problem+json")))]
+        refusal::WrongParameter, refusal::NoCollection))]
 pub(super) async fn collection_queryables(
     State(state): State<AppState>,
     Base(base): Base,
     Path(id): Path<String>,
     uri: Uri,
 ) -> Result<Response, Problem> {
-    Query::parse(uri.query(), &[])?;
-    let row = find_collection(&state, &id).await?;
-    let own = format!("{base}/stac/collections/{}/queryables", percent_encoded(&id));
-    Ok(schema(&own, &format!("Queryables of {id}"), &queryable_properties(&row.summary)))
+    answer(&state, &base, Some(&id), &uri, &FILTER).await
 }
 
 /// Properties of all items that they can be sorted by.
 #[utoipa::path(get, path = "/sortables", operation_id = "getSortables", tag = "Sort",
     responses((status = 200, description = "The sortables", body = super::schemas::PropertiesSchema, content_type = "application/schema+json"),
-        (status = 400, description = "A parameter is wrong", body = ProblemBody, content_type = "application/problem+json")))]
+        refusal::WrongParameter))]
 pub(super) async fn sortables(State(state): State<AppState>, Base(base): Base, uri: Uri) -> Result<Response, Problem> {
-    Query::parse(uri.query(), &[])?;
-    let summary = all(&state.database.list_collections().await?);
-    Ok(schema(&format!("{base}/stac/sortables"), "Sortables", &sortable_properties(&summary)))
+    answer(&state, &base, None, &uri, &SORT).await
 }
 
 /// Properties of a collection's items that they can be sorted by.
 #[utoipa::path(get, path = "/collections/{collectionId}/sortables", operation_id = "getCollectionSortables", tag = "Sort",
-    params(("collectionId" = String, Path, description = "Id of the collection", example = "drone-ortho")),
+    params(super::parameters::CollectionPath),
     responses((status = 200, description = "The sortables", body = super::schemas::PropertiesSchema, content_type = "application/schema+json"),
-        (status = 400, description = "A parameter is wrong", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, description = "There is no such collection", body = ProblemBody, content_type = "application/problem+json")))]
+        refusal::WrongParameter, refusal::NoCollection))]
 pub(super) async fn collection_sortables(
     State(state): State<AppState>,
     Base(base): Base,
     Path(id): Path<String>,
     uri: Uri,
 ) -> Result<Response, Problem> {
+    answer(&state, &base, Some(&id), &uri, &SORT).await
+}
+
+/// Answers with the properties of a collection's items, or of all items, that are of use.
+async fn answer(
+    state: &AppState,
+    base: &str,
+    collection: Option<&str>,
+    uri: &Uri,
+    wanted: &Use,
+) -> Result<Response, Problem> {
     Query::parse(uri.query(), &[])?;
-    let row = find_collection(&state, &id).await?;
-    let own = format!("{base}/stac/collections/{}/sortables", percent_encoded(&id));
-    Ok(schema(&own, &format!("Sortables of {id}"), &sortable_properties(&row.summary)))
-}
-
-fn all(rows: &[CollectionRow]) -> Summary {
-    rows.iter().fold(Summary::default(), |mut sum, row| {
-        sum.add(&row.summary);
-        sum
-    })
-}
-
-fn schema(id: &str, title: &str, properties: &Map<String, Value>) -> Response {
+    let (title, summary) = match collection {
+        None => (wanted.title.to_owned(), summary_of(&state.database.list_collections().await?)),
+        Some(id) => (format!("{} of {id}", wanted.title), find_collection(state, id).await?.summary),
+    };
     let schema = json!({
-        "$schema": DIALECT, "$id": id, "type": "object", "title": title, "properties": properties,
+        "$schema": DIALECT,
+        "$id": format!("{}/{}", place(base, collection), wanted.path),
+        "type": "object",
+        "title": title,
+        "properties": (wanted.properties)(&summary),
         // A property that no item has yet may be asked for as well; nothing is found then.
         "additionalProperties": true,
     });
-    text_of(schema.to_string(), SCHEMA)
+    Ok(text_of(schema.to_string(), SCHEMA))
 }
 
 fn queryable_properties(summary: &Summary) -> Map<String, Value> {

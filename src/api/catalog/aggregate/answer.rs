@@ -6,9 +6,9 @@ use axum::response::Response;
 use serde_json::{Map, Value, json};
 
 use super::{
-    super::json_of,
+    super::{collections::summary_of, json_of},
     histogram::{ranges, width},
-    offer::{What, summary_of},
+    offer::What,
     request::{Asked, Wanted},
 };
 use crate::{

@@ -28,33 +28,26 @@ use axum::{
 };
 use serde_json::{Value, json};
 
-use self::{
-    answer::answer,
-    offer::{offers, summary_of},
-    request::Asked,
-};
+use self::{answer::answer, offer::offers, request::Asked};
 use super::{
     super::{
         AppState, LARGEST_BODY,
         access::Reader,
         base::Base,
-        problem::{Problem, ProblemBody},
+        problem::{Problem, refusal},
         query::Query,
     },
     JSON,
-    collections::find_collection,
+    collections::{find_collection, place, summary_of},
     json_of, link,
     search::read_json,
 };
-use crate::{
-    catalog::{Summary, percent_encoded},
-    database::CollectionRow,
-};
+use crate::{catalog::Summary, database::CollectionRow};
 
 /// Aggregations that can be asked of all items.
 #[utoipa::path(get, path = "/aggregations", operation_id = "getAggregations", tag = "Aggregation",
     responses((status = 200, description = "The aggregations", body = schemas::Offers),
-        (status = 400, description = "A parameter is wrong", body = ProblemBody, content_type = "application/problem+json")))]
+        refusal::WrongParameter))]
 pub(super) async fn aggregations(
     State(state): State<AppState>,
     Base(base): Base,
@@ -66,10 +59,9 @@ pub(super) async fn aggregations(
 
 /// Aggregations that can be asked of a collection's items.
 #[utoipa::path(get, path = "/collections/{collectionId}/aggregations", operation_id = "getCollectionAggregations", tag = "Aggregation",
-    params(("collectionId" = String, Path, description = "Id of the collection", example = "drone-ortho")),
+    params(super::parameters::CollectionPath),
     responses((status = 200, description = "The aggregations", body = schemas::Offers),
-        (status = 400, description = "A parameter is wrong", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, description = "There is no such collection", body = ProblemBody, content_type = "application/problem+json")))]
+        refusal::WrongParameter, refusal::NoCollection))]
 pub(super) async fn collection_aggregations(
     State(state): State<AppState>,
     Base(base): Base,
@@ -82,25 +74,10 @@ pub(super) async fn collection_aggregations(
 
 /// Aggregations of all items that match.
 #[utoipa::path(get, path = "/aggregate", operation_id = "getAggregate", tag = "Aggregation",
-    params(
-        ("aggregations" = Option<Vec<String>>, Query, style = Form, explode = false,
-            description = "Names of aggregations. Each takes parameters that begin with its name; `/aggregations` lists them",
-            example = json!(["total_count", "datetime_frequency"])),
-        ("collections" = Option<Vec<String>>, Query, style = Form, explode = false, description = "Ids of collections"),
-        ("ids" = Option<Vec<String>>, Query, style = Form, explode = false, description = "Ids of items"),
-        ("bbox" = Option<super::parameters::Bbox>, Query, style = Form, explode = false, description = "west,south,east,north in degrees"),
-        ("datetime" = Option<super::parameters::Datetime>, Query, description = "A time, or two with a slash between; `..` is an open end"),
-        ("intersects" = Option<String>, Query, format = "geojson-geometry", min_length = 1, description = "A GeoJSON geometry; not together with `bbox`"),
-        ("q" = Option<Vec<String>>, Query, style = Form, explode = false,
-            description = "Words in title, description or keywords; any of the terms between commas"),
-        ("query" = Option<String>, Query, format = "stac-query", min_length = 1, description = "Properties, as {\"eo:cloud_cover\":{\"lt\":10}}"),
-        ("filter" = Option<super::parameters::Filter>, Query, description = "A filter in CQL2"),
-        ("filter-lang" = Option<super::parameters::FilterLang>, Query, description = "The language of `filter`; `cql2-text` without it"),
-        ("filter-crs" = Option<super::parameters::FilterCrs>, Query, description = "The coordinate system of `filter`: there is one"),
-    ),
+    params(schemas::AggregateQuery, super::parameters::ItemFilter),
     responses(
         (status = 200, description = "What was told", body = schemas::AggregationCollection),
-        (status = 400, description = "A parameter is wrong", body = ProblemBody, content_type = "application/problem+json"),
+        refusal::WrongParameter,
     ))]
 pub(super) async fn aggregate(
     State(state): State<AppState>,
@@ -118,9 +95,7 @@ pub(super) async fn aggregate(
     request_body(content = schemas::AggregateBody, content_type = "application/json"),
     responses(
         (status = 200, description = "What was told", body = schemas::AggregationCollection),
-        (status = 400, description = "The body is wrong", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 413, description = "The body is too large", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 415, description = "The body is not JSON", body = ProblemBody, content_type = "application/problem+json"),
+        refusal::WrongBody, refusal::NotJson,
     ))]
 pub(super) async fn post_aggregate(
     State(state): State<AppState>,
@@ -137,28 +112,10 @@ pub(super) async fn post_aggregate(
 
 /// Aggregations of a collection's items that match.
 #[utoipa::path(get, path = "/collections/{collectionId}/aggregate", operation_id = "getCollectionAggregate", tag = "Aggregation",
-    params(
-        ("collectionId" = String, Path, description = "Id of the collection", example = "drone-ortho"),
-        ("aggregations" = Option<Vec<String>>, Query, style = Form, explode = false,
-            description = "Names of aggregations. Each takes parameters that begin with its name; `aggregations` beside this lists them",
-            example = json!(["total_count", "datetime_frequency"])),
-        ("collections" = Option<Vec<String>>, Query, style = Form, explode = false,
-            description = "As in a search; the items of this collection count when it is among them"),
-        ("ids" = Option<Vec<String>>, Query, style = Form, explode = false, description = "Ids of items"),
-        ("bbox" = Option<super::parameters::Bbox>, Query, style = Form, explode = false, description = "west,south,east,north in degrees"),
-        ("datetime" = Option<super::parameters::Datetime>, Query, description = "A time, or two with a slash between; `..` is an open end"),
-        ("intersects" = Option<String>, Query, format = "geojson-geometry", min_length = 1, description = "A GeoJSON geometry; not together with `bbox`"),
-        ("q" = Option<Vec<String>>, Query, style = Form, explode = false,
-            description = "Words in title, description or keywords; any of the terms between commas"),
-        ("query" = Option<String>, Query, format = "stac-query", min_length = 1, description = "Properties, as {\"eo:cloud_cover\":{\"lt\":10}}"),
-        ("filter" = Option<super::parameters::Filter>, Query, description = "A filter in CQL2"),
-        ("filter-lang" = Option<super::parameters::FilterLang>, Query, description = "The language of `filter`; `cql2-text` without it"),
-        ("filter-crs" = Option<super::parameters::FilterCrs>, Query, description = "The coordinate system of `filter`: there is one"),
-    ),
+    params(super::parameters::CollectionPath, schemas::AggregateQuery, super::parameters::ItemFilter),
     responses(
         (status = 200, description = "What was told", body = schemas::AggregationCollection),
-        (status = 400, description = "A parameter is wrong", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, description = "There is no such collection", body = ProblemBody, content_type = "application/problem+json"),
+        refusal::WrongParameter, refusal::NoCollection,
     ))]
 pub(super) async fn collection_aggregate(
     State(state): State<AppState>,
@@ -174,14 +131,11 @@ pub(super) async fn collection_aggregate(
 
 /// Aggregations of a collection's items that match, asked by POST.
 #[utoipa::path(post, path = "/collections/{collectionId}/aggregate", operation_id = "postCollectionAggregate", tag = "Aggregation",
-    params(("collectionId" = String, Path, description = "Id of the collection", example = "drone-ortho")),
+    params(super::parameters::CollectionPath),
     request_body(content = schemas::AggregateBody, content_type = "application/json"),
     responses(
         (status = 200, description = "What was told", body = schemas::AggregationCollection),
-        (status = 400, description = "The body is wrong", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, description = "There is no such collection", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 413, description = "The body is too large", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 415, description = "The body is not JSON", body = ProblemBody, content_type = "application/problem+json"),
+        refusal::WrongBody, refusal::NoCollection, refusal::NotJson,
     ))]
 pub(super) async fn post_collection_aggregate(
     State(state): State<AppState>,
@@ -224,11 +178,4 @@ fn links(base: &str, collection: Option<&str>, query: Option<&str>) -> Vec<Value
     ];
     links.extend(collection.map(|_| link("collection", place(base, collection), JSON)));
     links
-}
-
-fn place(base: &str, collection: Option<&str>) -> String {
-    match collection {
-        None => format!("{base}/stac"),
-        Some(id) => format!("{base}/stac/collections/{}", percent_encoded(id)),
-    }
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::{
     catalog::{Kind, PropertySummary, Summary},
-    database::{CollectionRow, Measure},
+    database::Measure,
 };
 
 /// Names under which stac-server and the extension know what is named after its property here.
@@ -155,12 +155,4 @@ fn offers_of(shown: &str, name: &str, property: &PropertySummary) -> Vec<Offer> 
     offers.push(Offer::new(format!("{shown}_min"), What::Least(measure.clone())));
     offers.push(Offer::new(format!("{shown}_max"), What::Greatest(measure)));
     offers
-}
-
-/// Sums up what the items of collections are.
-pub(super) fn summary_of<'a>(rows: impl IntoIterator<Item = &'a CollectionRow>) -> Summary {
-    rows.into_iter().fold(Summary::default(), |mut sum, row| {
-        sum.add(&row.summary);
-        sum
-    })
 }

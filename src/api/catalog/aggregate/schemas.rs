@@ -2,9 +2,18 @@
 #![expect(clippy::doc_markdown, reason = "the OpenAPI document shows these words as they stand")]
 #![expect(dead_code, reason = "the fields are read by the derive alone")]
 
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::super::schemas::Link;
+
+/// What is to be told, as a query.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(in crate::api::catalog) struct AggregateQuery {
+    /// Names of aggregations. Each takes parameters that begin with its name; `aggregations` beside this lists them.
+    #[param(style = Form, explode = false, example = json!(["total_count", "datetime_frequency"]))]
+    aggregations: Option<Vec<String>>,
+}
 
 /// What is to be told of which items.
 #[derive(ToSchema)]

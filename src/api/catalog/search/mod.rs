@@ -25,7 +25,7 @@ use super::{
         AppState, LARGEST_BODY,
         access::Reader,
         base::Base,
-        problem::{Problem, ProblemBody},
+        problem::{Problem, refusal},
         query::Query,
     },
     GEOJSON, JSON, link,
@@ -35,13 +35,13 @@ use crate::database::Cursor;
 
 /// Search by GET.
 #[utoipa::path(get, path = "/search", operation_id = "getItemSearch", tag = "Item Search",
-    params(super::parameters::ItemQuery),
+    params(super::parameters::ItemFilter, super::parameters::ItemPage),
     responses(
         (status = 200, description = "A page of items", content(
             (super::schemas::ItemCollection = "application/geo+json"),
             (String = "application/x-ndjson"),
             (String = "application/vnd.apache.parquet"))),
-        (status = 400, description = "A parameter is wrong", body = ProblemBody, content_type = "application/problem+json"),
+        refusal::WrongParameter,
     ))]
 pub(super) async fn search(
     State(state): State<AppState>,
@@ -74,9 +74,7 @@ pub(super) async fn search(
             (super::schemas::ItemCollection = "application/geo+json"),
             (String = "application/x-ndjson"),
             (String = "application/vnd.apache.parquet"))),
-        (status = 400, description = "The body is wrong", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 413, description = "The body is too large", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 415, description = "The body is not JSON", body = ProblemBody, content_type = "application/problem+json"),
+        refusal::WrongBody, refusal::NotJson,
     ))]
 pub(super) async fn post_search(
     State(state): State<AppState>,

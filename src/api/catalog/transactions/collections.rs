@@ -14,7 +14,7 @@ use crate::{
         base::Base,
         catalog::collections::find_collection,
         conditional::expected,
-        problem::{Problem, ProblemBody},
+        problem::{Problem, refusal},
         query::Query,
     },
     catalog::{Deed, percent_encoded},
@@ -27,12 +27,7 @@ use crate::{
     responses(
         (status = 201, description = "It is there", body = crate::api::catalog::schemas::Collection,
             headers(("Location" = String, description = "Where the collection is"), ("ETag" = String, description = "Names what is there now"))),
-        (status = 400, description = "The collection is refused, with each of its faults", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 401, description = "This needs a token", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 403, description = "The token's role is not enough", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 409, description = "There is one of this name already", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 413, description = "The body is too large", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 415, description = "The body is not JSON", body = ProblemBody, content_type = "application/problem+json"),
+        refusal::WrongCollection, refusal::NotAllowed, refusal::AlreadyThere, refusal::NotJson,
     ))]
 pub(in crate::api::catalog) async fn post_collection(
     State(state): State<AppState>,
@@ -64,13 +59,7 @@ pub(in crate::api::catalog) async fn post_collection(
         (status = 200, description = "The collection as it is now", body = crate::api::catalog::schemas::Collection,
             headers(("ETag" = String, description = "Names what is there now"))),
         (status = 204, description = "It is changed, and no answer was wanted (`Prefer: return=minimal`)"),
-        (status = 400, description = "The collection is refused, with each of its faults", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 401, description = "This needs a token", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 403, description = "The token's role is not enough", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, description = "There is no such collection", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 412, description = "It has changed meanwhile", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 413, description = "The body is too large", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 415, description = "The body is not JSON", body = ProblemBody, content_type = "application/problem+json"),
+        refusal::WrongCollection, refusal::NotAllowed, refusal::NoCollection, refusal::Changed, refusal::NotJson,
     ))]
 pub(in crate::api::catalog) async fn put_collection(
     State(state): State<AppState>,
@@ -105,14 +94,7 @@ pub(in crate::api::catalog) async fn put_collection(
         (status = 200, description = "The collection as it is now", body = crate::api::catalog::schemas::Collection,
             headers(("ETag" = String, description = "Names what is there now"))),
         (status = 204, description = "It is changed, and no answer was wanted (`Prefer: return=minimal`)"),
-        (status = 400, description = "The patch does not fit, or what it makes is refused", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 401, description = "This needs a token", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 403, description = "The token's role is not enough", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, description = "There is no such collection", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 409, description = "A test in the patch fails", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 412, description = "It has changed meanwhile", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 413, description = "The body is too large", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 415, description = "The body is no patch", body = ProblemBody, content_type = "application/problem+json"),
+        refusal::WrongPatch, refusal::NotAllowed, refusal::NoCollection, refusal::Changed, refusal::NotPatch,
     ))]
 pub(in crate::api::catalog) async fn patch_collection(
     State(state): State<AppState>,
@@ -143,12 +125,7 @@ pub(in crate::api::catalog) async fn patch_collection(
     security(("token" = [])),
     responses(
         (status = 204, description = "It is gone"),
-        (status = 400, description = "A parameter is wrong", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 401, description = "This needs a token", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 403, description = "The token's role is not enough", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, description = "There is no such collection", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 409, description = "Polder writes into this collection", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 412, description = "It has changed meanwhile", body = ProblemBody, content_type = "application/problem+json"),
+        refusal::WrongParameter, refusal::NotAllowed, refusal::NoCollection, refusal::PolderWrites, refusal::Changed,
     ))]
 pub(in crate::api::catalog) async fn delete_collection(
     State(state): State<AppState>,

@@ -19,7 +19,7 @@ use crate::{
             json_of, text_of,
         },
         conditional::expected,
-        problem::{Problem, ProblemBody},
+        problem::{Problem, refusal},
         query::Query,
     },
     catalog::{Deed, percent_encoded},
@@ -28,20 +28,14 @@ use crate::{
 
 /// Adds an item, or the items of a feature collection, all or none.
 #[utoipa::path(post, path = "/collections/{collectionId}/items", operation_id = "postFeature", tag = "Transaction",
-    params(("collectionId" = String, Path, description = "Id of the collection", example = "drone-ortho")),
+    params(crate::api::catalog::parameters::CollectionPath),
     request_body(content((crate::api::catalog::schemas::NewItems = "application/geo+json"), (crate::api::catalog::schemas::NewItems = "application/json"))),
     security(("token" = [])),
     responses(
         (status = 201, description = "It is there; the items of a feature collection are linked", content(
                 (crate::api::catalog::schemas::Item = "application/geo+json"), (crate::api::catalog::schemas::Created = "application/json")),
             headers(("Location" = String, description = "Where the item is"), ("ETag" = String, description = "Names what is there now"))),
-        (status = 400, description = "The item is refused, with each of its faults", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 401, description = "This needs a token", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 403, description = "The token's role is not enough", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, description = "There is no such collection", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 409, description = "There is one of this name already", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 413, description = "The body is too large", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 415, description = "The body is not JSON", body = ProblemBody, content_type = "application/problem+json"),
+        refusal::WrongItem, refusal::NotAllowed, refusal::NoCollection, refusal::AlreadyThere, refusal::NotJson,
     ))]
 pub(in crate::api::catalog) async fn post_items(
     State(state): State<AppState>,
@@ -80,8 +74,7 @@ pub(in crate::api::catalog) async fn post_items(
 /// Writes an item in the place of the one that is there.
 #[utoipa::path(put, path = "/collections/{collectionId}/items/{featureId}", operation_id = "putFeature", tag = "Transaction",
     params(
-        ("collectionId" = String, Path, description = "Id of the collection", example = "drone-ortho"),
-        ("featureId" = String, Path, description = "Id of the item"),
+        crate::api::catalog::parameters::ItemPath,
         ("If-Match" = Option<String>, Header, description = "ETag of the item that is to be replaced"),
         ("Prefer" = Option<String>, Header, description = "`return=minimal` leaves the answer without a body", example = "return=minimal"),
     ),
@@ -91,13 +84,7 @@ pub(in crate::api::catalog) async fn post_items(
         (status = 200, description = "The item as it is now", body = crate::api::catalog::schemas::Item, content_type = "application/geo+json",
             headers(("ETag" = String, description = "Names what is there now"))),
         (status = 204, description = "It is changed, and no answer was wanted (`Prefer: return=minimal`)"),
-        (status = 400, description = "The item is refused, with each of its faults", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 401, description = "This needs a token", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 403, description = "The token's role is not enough", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, description = "There is no such item", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 412, description = "It has changed meanwhile", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 413, description = "The body is too large", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 415, description = "The body is not JSON", body = ProblemBody, content_type = "application/problem+json"),
+        refusal::WrongItem, refusal::NotAllowed, refusal::NoItem, refusal::Changed, refusal::NotJson,
     ))]
 pub(in crate::api::catalog) async fn put_item(
     State(state): State<AppState>,
@@ -121,8 +108,7 @@ pub(in crate::api::catalog) async fn put_item(
 /// Changes parts of an item: JSON Merge Patch, or JSON Patch when the content type says so.
 #[utoipa::path(patch, path = "/collections/{collectionId}/items/{featureId}", operation_id = "patchFeature", tag = "Transaction",
     params(
-        ("collectionId" = String, Path, description = "Id of the collection", example = "drone-ortho"),
-        ("featureId" = String, Path, description = "Id of the item"),
+        crate::api::catalog::parameters::ItemPath,
         ("If-Match" = Option<String>, Header, description = "ETag of the item that is to be changed"),
         ("Prefer" = Option<String>, Header, description = "`return=minimal` leaves the answer without a body", example = "return=minimal"),
     ),
@@ -132,14 +118,7 @@ pub(in crate::api::catalog) async fn put_item(
         (status = 200, description = "The item as it is now", body = crate::api::catalog::schemas::Item, content_type = "application/geo+json",
             headers(("ETag" = String, description = "Names what is there now"))),
         (status = 204, description = "It is changed, and no answer was wanted (`Prefer: return=minimal`)"),
-        (status = 400, description = "The patch does not fit, or what it makes is refused", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 401, description = "This needs a token", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 403, description = "The token's role is not enough", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, description = "There is no such item", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 409, description = "A test in the patch fails", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 412, description = "It has changed meanwhile", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 413, description = "The body is too large", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 415, description = "The body is no patch", body = ProblemBody, content_type = "application/problem+json"),
+        refusal::WrongPatch, refusal::NotAllowed, refusal::NoItem, refusal::Changed, refusal::NotPatch,
     ))]
 pub(in crate::api::catalog) async fn patch_item(
     State(state): State<AppState>,
@@ -163,18 +142,13 @@ pub(in crate::api::catalog) async fn patch_item(
 /// Removes an item. Objects that it named stay where they are.
 #[utoipa::path(delete, path = "/collections/{collectionId}/items/{featureId}", operation_id = "deleteFeature", tag = "Transaction",
     params(
-        ("collectionId" = String, Path, description = "Id of the collection", example = "drone-ortho"),
-        ("featureId" = String, Path, description = "Id of the item"),
+        crate::api::catalog::parameters::ItemPath,
         ("If-Match" = Option<String>, Header, description = "ETag of the item that is to be removed"),
     ),
     security(("token" = [])),
     responses(
         (status = 204, description = "It is gone"),
-        (status = 400, description = "A parameter is wrong", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 401, description = "This needs a token", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 403, description = "The token's role is not enough", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, description = "There is no such item", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 412, description = "It has changed meanwhile", body = ProblemBody, content_type = "application/problem+json"),
+        refusal::WrongParameter, refusal::NotAllowed, refusal::NoItem, refusal::Changed,
     ))]
 pub(in crate::api::catalog) async fn delete_item(
     State(state): State<AppState>,
@@ -197,18 +171,12 @@ pub(in crate::api::catalog) async fn delete_item(
 
 /// Adds or replaces many items by id: `{"items": {ID: ITEM, …}, "method": "insert"}`, all or none.
 #[utoipa::path(post, path = "/collections/{collectionId}/bulk_items", operation_id = "postBulkItems", tag = "Transaction",
-    params(("collectionId" = String, Path, description = "Id of the collection", example = "drone-ortho")),
+    params(crate::api::catalog::parameters::CollectionPath),
     request_body(content = crate::api::catalog::schemas::BulkItems, content_type = "application/json"),
     security(("token" = [])),
     responses(
         (status = 200, description = "How many were added, changed and left alone", body = crate::api::catalog::schemas::BulkDone),
-        (status = 400, description = "Items are refused, with each of their faults", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 401, description = "This needs a token", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 403, description = "The token's role is not enough", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, description = "There is no such collection", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 409, description = "One of them is there already", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 413, description = "The body is too large", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 415, description = "The body is not JSON", body = ProblemBody, content_type = "application/problem+json"),
+        refusal::WrongItems, refusal::NotAllowed, refusal::NoCollection, refusal::OneAlreadyThere, refusal::NotJson,
     ))]
 pub(in crate::api::catalog) async fn post_bulk(
     State(state): State<AppState>,
