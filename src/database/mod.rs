@@ -34,7 +34,7 @@ pub use detections::{Detection, DetectionFilter, DetectionRow, RunRow};
 pub use error::{Error, Result};
 pub use filter::{Filter, FilterError};
 pub use flights::FlightRow;
-pub use items::{Feed, ItemRow, NewItems, Written};
+pub use items::{FEW, Feed, ItemRow, NewItems, Written};
 pub use search::{Cursor, Matched, Page, Search, SortField, SortKey};
 pub use tokens::Token;
 

@@ -44,9 +44,10 @@ pub enum Feed {
 impl NewItems {
     /// Packs some items. They come in the order of their ids, also from one feed to the next, so that two writers of
     /// the same items wait for each other and never deadlock.
-    pub fn of(items: &[StoredItem]) -> Self {
-        let mut new = Self { count: items.len(), ..Self::default() };
+    pub fn of<'a>(items: impl IntoIterator<Item = &'a StoredItem>) -> Self {
+        let mut new = Self::default();
         for item in items {
+            new.count += 1;
             push_row(&mut new.rows, item);
             new.changes.entry(item.collection.clone()).or_default().added.add(&item.summary);
             if item.geometry.as_ref().is_some_and(|shape| !shape.surely_valid) {
@@ -182,6 +183,19 @@ mod tests {
         StoredItem::parse(&text.to_string(), &[]).unwrap()
     }
 
+    /// Sends two items at a time.
+    async fn copied(database: &Database, items: &[StoredItem]) -> Result<()> {
+        let (feed, fed) = mpsc::channel(1);
+        let send = async {
+            for some in items.chunks(2) {
+                // When nobody takes it, the writer has an error to tell.
+                _ = feed.send(Feed::Items(NewItems::of(some))).await;
+            }
+            _ = feed.send(Feed::Done).await;
+        };
+        tokio::join!(send, database.insert_many(fed, None)).1
+    }
+
     /// Each way of writing must leave what PostGIS reads from the `GeoJSON`, made valid.
     #[tokio::test]
     async fn a_copied_row_is_the_inserted_row_and_each_geometry_is_that_of_postgis() {
@@ -222,6 +236,9 @@ mod tests {
             sqlx::query("delete from items").execute(&database.pool).await.unwrap();
             database.insert_items(&items, None).await.unwrap();
             assert_eq!(rows().await, inserted);
+            sqlx::query("delete from items").execute(&database.pool).await.unwrap();
+            copied(&database, &items).await.unwrap();
+            assert_eq!(rows().await, inserted);
             for (geometry, (id, written, _)) in geometries.iter().zip(&inserted) {
                 let expected: Option<String> = sqlx::query_scalar(
                     "select st_asewkt(case when st_isvalid(g) then g else st_makevalid(g, 'method=structure keepcollapsed=true') end)
@@ -233,16 +250,15 @@ mod tests {
                 .unwrap();
                 assert_eq!(*written, expected, "{id}: {geometry}");
             }
-            let twice =
-                database.insert_items(&[item(20, &json!(null)), item(3, &json!(null))], None).await.unwrap_err();
-            assert!(matches!(twice, Error::ItemExists(_, ref id) if id == "i03"), "{twice}");
-            let mut stray = item(21, &json!(null));
-            stray.collection = "nobody".to_owned();
-            let unknown = database.insert_items(&[item(22, &json!(null)), stray], None).await.unwrap_err();
-            assert!(
-                matches!(unknown, Error::UnknownCollection(ref name) if name == "nobody"),
-                "{unknown}"
-            );
+            let known = [item(20, &json!(null)), item(3, &json!(null))];
+            let mut stray = [item(22, &json!(null)), item(21, &json!(null))];
+            stray[1].collection = "nobody".to_owned();
+            for twice in [copied(&database, &known).await, database.insert_items(&known, None).await] {
+                assert!(matches!(twice, Err(Error::ItemExists(_, ref id)) if id == "i03"), "{twice:?}");
+            }
+            for unknown in [copied(&database, &stray).await, database.insert_items(&stray, None).await] {
+                assert!(matches!(unknown, Err(Error::UnknownCollection(ref name)) if name == "nobody"), "{unknown:?}");
+            }
             let (feed, fed) = mpsc::channel(1);
             feed.send(Feed::Items(NewItems::of(&[item(30, &json!(null))]))).await.unwrap();
             drop(feed);

@@ -4,6 +4,7 @@ mod copy;
 mod write;
 
 pub use copy::{Feed, NewItems};
+pub use write::FEW;
 
 use chrono::{DateTime, Utc};
 use sqlx::{Row as _, postgres::PgRow};

@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use super::{EditError, Editor};
 use crate::{
     catalog::{self, Fault, StoredItem},
-    database::{Feed, NewItems, Written},
+    database::{FEW, Feed, NewItems, Written},
 };
 
 /// Items that are checked and written at once: so many that a statement's own cost does not show, and so few that the
@@ -106,8 +106,8 @@ impl Editor {
         let ids: Vec<String> = features.iter().map(|feature| feature.id.clone()).collect();
         features.sort_by(|a, b| a.id.cmp(&b.id));
         let by = self.signed("add items", &format!("{collection}: {} items", ids.len()));
-        if method == Method::Upsert {
-            // Replacing needs to know what was there, so it is not written while it is read.
+        // Replacing needs to know what was there, and few are soon checked: they are not written while they are read.
+        if method == Method::Upsert || features.len() <= FEW {
             let mut items = Vec::with_capacity(features.len());
             let mut faults = Vec::new();
             for batch in features.chunks(BATCH) {
@@ -116,7 +116,13 @@ impl Editor {
                 keep(&mut faults, found);
             }
             refuse(faults)?;
-            let written = self.database.upsert_items(&items, Some(&by)).await?;
+            let written = match method {
+                Method::Upsert => self.database.upsert_items(&items, Some(&by)).await?,
+                Method::Insert => {
+                    self.database.insert_items(&items, Some(&by)).await?;
+                    Written { inserted: items.len(), ..Written::default() }
+                }
+            };
             return Ok((ids, written));
         }
         let (feed, fed) = mpsc::channel(AHEAD);
