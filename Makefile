@@ -80,6 +80,11 @@ bench-stac: build ## measure the STAC API beside stac-fastapi-pgstac and rustac,
 	@scripts/bench_stac/main.py --polder '$(POLDER)' --docs docs/benchmarks.md \
 		$(if $(ITEMS),--items $(ITEMS)) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(REUSE),--reuse '$(REUSE)')
 
+.PHONY: bench-stitch
+bench-stitch: build ## stitch simulated flights (SEEDS=301,302) and real photos beside COLMAP, judged by the truth
+	@scripts/bench_stitch/main.py --polder '$(POLDER)' --docs docs/benchmarks.md $(if $(SEEDS),--seeds '$(SEEDS)') \
+		$(if $(RUNS),--rounds '$(RUNS)') $(if $(POLDER_TEST_DATA),--real '$(POLDER_TEST_DATA)')
+
 .PHONY: soak
 soak: build ## read and write for ten minutes while the API and PostgreSQL are killed; every answer is checked
 	@scripts/bench_stac/soak.py --polder '$(POLDER)' $(if $(MINUTES),--minutes $(MINUTES))

@@ -45,8 +45,13 @@ impl StepArgs {
             storage: target.storage,
             scheme: target.scheme,
             actor: config::user(),
-            work: self.work_dir.clone().unwrap_or_else(config::work_folder),
+            work: self.work_folder(),
         })
+    }
+
+    /// Where files are kept while a step works.
+    pub(super) fn work_folder(&self) -> std::path::PathBuf {
+        self.work_dir.clone().unwrap_or_else(config::work_folder)
     }
 
     pub(super) fn write_result(&self, item: &str) -> anyhow::Result<()> {

@@ -1,6 +1,6 @@
 //! `polder simulate`: a synthetic flight with the truth beside it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::ValueEnum;
@@ -11,13 +11,18 @@ use crate::simulation;
 /// Render a synthetic flight over a dike: photos with EXIF and DJI XMP in `images/`, what is really there in
 /// `truth/` (cameras, orthophoto, surface, objects, check points), and `gcp_list.txt` in OpenDroneMap's format.
 ///
-/// The same options give the same files. Two classes are planted: "Muskusrat klem" (a muskrat trap) and
+/// The same options give the same files. With --judge nothing is rendered: an orthophoto of the flight in --out is
+/// compared with its truth. Two classes are planted: "Muskusrat klem" (a muskrat trap) and
 /// "Beschadiging oever" (bank damage).
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
     /// Folder to write to; it may not hold another flight
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+
+    /// Judge this orthophoto, made of the flight in --out by whatever program, instead of rendering a flight
+    #[arg(long, value_name = "FILE")]
+    judge: Option<PathBuf>,
 
     /// Another seed is another dike, season, camera and flight
     #[arg(long, default_value_t = 1)]
@@ -53,6 +58,9 @@ enum GpsArgument {
 }
 
 pub(super) fn run(args: &Args, session: &Session) -> anyhow::Result<Outcome> {
+    if let Some(orthophoto) = &args.judge {
+        return judge(&args.out, orthophoto, session);
+    }
     let options = simulation::Options {
         out: args.out.clone(),
         seed: args.seed,
@@ -80,5 +88,33 @@ pub(super) fn run(args: &Args, session: &Session) -> anyhow::Result<Outcome> {
         summary.truth.display(),
     ));
     session.output.event("simulated", &summary);
+    Ok(Outcome::Done)
+}
+
+fn judge(flight: &Path, orthophoto: &Path, session: &Session) -> anyhow::Result<Outcome> {
+    let score = simulation::score_orthophoto(&flight.join("truth"), orthophoto)
+        .with_context(|| format!("cannot judge {} by the truth of {}", orthophoto.display(), flight.display()))?;
+    let output = session.output;
+    output.say(format!(
+        "{:.3} m from the truth ({:.2} GSD), {:.3} m ({:.2} GSD) after the affine map that fits best: scale {:+.0} ppm, \
+         rotation {:+.1} mrad; {} of {} places found, {} outliers, {:.1} % covered",
+        score.absolute_rmse_m,
+        score.absolute_rmse_gsd,
+        score.affine_rmse_m,
+        score.affine_rmse_gsd,
+        score.scale_ppm,
+        score.rotation_mrad,
+        score.matched,
+        score.tried,
+        score.outliers,
+        100.0 * score.coverage,
+    ));
+    for (kind, points) in &score.kinds {
+        output.say(format!(
+            "  {kind}: {} found, {:.3} m, after the affine map {:.3} m",
+            points.matched, points.absolute_rmse_m, points.affine_rmse_m
+        ));
+    }
+    output.event("score", &score);
     Ok(Outcome::Done)
 }

@@ -127,7 +127,14 @@ fn stitch_files(folder: &Path, out: &Path, args: &Args, session: &Session) -> an
     }
     let StitchArgs { gcp, crs, gsd } = args.options.clone();
     let gcps = gcp.as_deref().map(photogrammetry::read_gcp_list).transpose()?.unwrap_or_default();
-    let options = photogrammetry::Options { out: out.to_owned(), dsm: args.dsm.clone(), crs, gsd_m: gsd, gcps };
+    let options = photogrammetry::Options {
+        out: out.to_owned(),
+        dsm: args.dsm.clone(),
+        crs,
+        gsd_m: gsd,
+        gcps,
+        kept: Some(args.step.work_folder().join(pipeline::STAGES)),
+    };
     let stages = Stages::new(session.output);
     let observer = |p: photogrammetry::Progress| stages.show(&Progress::share(p.stage, p.done));
     let report = photogrammetry::stitch(&photos, &options, &observer).map_err(pipeline::Error::from)?;

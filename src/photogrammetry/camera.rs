@@ -8,7 +8,7 @@
 //! guard far points fold back into the frame, and an adjustment that starts well runs away.
 
 use nalgebra::{Matrix2x3, Matrix3, SMatrix, Vector2, Vector3};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::raster::Attitude;
 
@@ -19,7 +19,8 @@ pub const PARAMETERS: usize = 8;
 pub type ByParameters = SMatrix<f64, 2, PARAMETERS>;
 
 /// Interior orientation: photo size, focal length and principal point in pixels, distortion.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(from = "Written")]
 pub struct Camera {
     pub width_px: f64,
     pub height_px: f64,
@@ -31,6 +32,24 @@ pub struct Camera {
     /// The squared radius (in focal lengths) up to which the distortion grows with the angle.
     #[serde(skip)]
     limit_r2: f64,
+}
+
+/// A camera as it is written.
+#[derive(Deserialize)]
+struct Written {
+    width_px: f64,
+    height_px: f64,
+    focal_px: f64,
+    cx: f64,
+    cy: f64,
+    k: [f64; 3],
+    p: [f64; 2],
+}
+
+impl From<Written> for Camera {
+    fn from(Written { width_px, height_px, focal_px, cx, cy, k, p }: Written) -> Self {
+        Self::ideal(width_px, height_px, focal_px).with_parameters([focal_px, cx, cy, k[0], k[1], k[2], p[0], p[1]])
+    }
 }
 
 impl Camera {
@@ -180,7 +199,7 @@ fn monotonic_limit(k: [f64; 3]) -> f64 {
 }
 
 /// Exterior orientation: the rotation from local east-north-up to camera axes, and the centre in metres.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Exterior {
     pub rotation: Matrix3<f64>,
     pub centre: Vector3<f64>,

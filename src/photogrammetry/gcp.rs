@@ -7,6 +7,7 @@
 use std::path::Path;
 
 use nalgebra::{Matrix3, Vector2, Vector3};
+use serde::{Deserialize, Serialize};
 
 use super::{
     bundle::{Block, Observation, TiePoint, triangulate},
@@ -16,7 +17,7 @@ use super::{
 use crate::spatial::{Crs, Projection};
 
 /// A surveyed point and where people marked it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Gcp {
     pub name: String,
     /// Longitude and latitude, degrees.
@@ -29,7 +30,7 @@ pub struct Gcp {
 }
 
 /// What a surveyed point is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Role {
     /// It takes part in the adjustment.
     Control,
@@ -127,7 +128,7 @@ pub fn middle(gcps: &[Gcp]) -> Option<[f64; 3]> {
 }
 
 /// A surveyed point as a point of the block.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Surveyed {
     pub name: String,
     pub role: Role,

@@ -3,24 +3,28 @@
 //! The story, a module a sentence. [`photos`] sorts out what the metadata says. [`keypoints`] finds points that
 //! other photos find again, [`pairs`] guesses which photos overlap, [`matching`] says which points are the same, and
 //! [`tracks`] joins them over many photos. [`start`] puts all cameras roughly in their places at once, [`bundle`]
-//! adjusts cameras, lenses and points together, in rounds that [`adjust`] directs, onto GPS and the surveyed
+//! adjusts cameras, lenses and points together, in rounds that [`orient`] and [`adjust`] direct, onto GPS and the surveyed
 //! points of [`gcp`]. [`surface`] makes heights of the points; [`orthorectify`] looks from the ground into the photos;
 //! [`exposure`] makes them equally bright; [`mosaic`] joins them, tile by tile, into a COG. [`report`] says how good it is.
 //!
-//! It promises three things. The same photos give the same pixels, whatever the number of threads. Memory grows
+//! It promises three things. The same photos give the same pixels, whatever the number of threads, and also when
+//! a killed stitch goes on from what its stages [`kept`]. Memory grows
 //! with the number of keypoints, not with the photos' pixels or the orthophoto's size. And a photo that cannot
 //! be used is a line in the report, never a failed flight.
 
 mod adjust;
 mod bundle;
 mod camera;
+mod connect;
 mod dense;
 mod error;
 mod exposure;
 mod gcp;
+mod kept;
 mod keypoints;
 mod matching;
 mod mosaic;
+mod orient;
 mod orthorectify;
 mod pairs;
 mod photos;

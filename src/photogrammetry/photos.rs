@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use chrono::TimeDelta;
 use nalgebra::{Vector2, Vector3};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{
     camera::{Camera, PARAMETERS},
@@ -26,14 +26,14 @@ pub struct PhotoInput {
 }
 
 /// A photo that is not in the orthophoto, and why.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rejected {
     pub name: String,
     pub reason: String,
 }
 
 /// Photos taken by one camera at one setting share their interior orientation.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct CameraGroup {
     pub label: String,
     /// The lens as the EXIF describes it.
@@ -43,9 +43,10 @@ pub struct CameraGroup {
 }
 
 /// One usable photo with its priors, in the local frame of the flight.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Photo {
     pub name: String,
+    #[serde(skip)]
     pub path: PathBuf,
     pub camera: usize,
     pub sortie: usize,
@@ -55,7 +56,7 @@ pub struct Photo {
     pub relative_altitude_m: Option<f64>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize)]
 pub struct Gps {
     pub enu: Vector3<f64>,
     pub sigma_horizontal_m: f64,
@@ -64,8 +65,10 @@ pub struct Gps {
     pub rtk: bool,
 }
 
-/// All photos of a stitch, sorted out.
+/// All photos of a stitch, sorted out. What is written of it is all that later stages know of the metadata.
+#[derive(Clone, Serialize)]
 pub struct Flight {
+    #[serde(skip)]
     pub frame: LocalFrame,
     /// Longitude, latitude and ellipsoidal height of the frame's origin.
     pub origin: [f64; 3],
@@ -284,6 +287,12 @@ impl Flight {
             }
             keep[index - 1]
         });
+    }
+
+    /// Rejects photos for reasons that were found elsewhere.
+    pub fn reject(&mut self, rejected: Vec<Rejected>) {
+        self.photos.retain(|photo| rejected.iter().all(|other| other.name != photo.name));
+        self.rejected.extend(rejected);
     }
 
     /// The distance of the farthest GPS position from the middle, metres.

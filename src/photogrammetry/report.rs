@@ -101,6 +101,8 @@ pub struct StageReport {
     pub name: &'static str,
     pub seconds: f64,
     pub peak_memory_mb: f64,
+    /// Whether all of it was there from an earlier attempt.
+    pub kept: bool,
 }
 
 /// GPS and photos must agree within this many sigmas of GPS, and never are asked for more than these.

@@ -254,3 +254,35 @@ fn what_cannot_be_stitched_says_why_and_leaves_nothing() {
     assert!(matches!(stitch_quietly(&apart, out.clone()), Err(Error::NoOverlap { largest: 1, .. })));
     assert!(!out.exists());
 }
+
+#[test]
+fn a_stitch_starts_where_something_is_new() {
+    let folder = tempfile::tempdir().unwrap();
+    let photos = fly(folder.path());
+    let made = |gsd_m: f64, kept: bool| {
+        let out = folder.path().join("ortho.tif");
+        let kept = kept.then(|| folder.path().join("stages"));
+        let options = Options { out: out.clone(), gsd_m: Some(gsd_m), kept, ..Options::default() };
+        let report = stitch(&photos, &options, &|_| ()).unwrap();
+        let kept: Vec<&str> = report.stages.iter().filter(|stage| stage.kept).map(|stage| stage.name).collect();
+        (kept, std::fs::read(&out).unwrap())
+    };
+    let (kept, first) = made(0.05, true);
+    assert!(kept.is_empty(), "{kept:?}");
+    let (kept, again) = made(0.05, true);
+    assert_eq!(kept, ["keypoints", "matching", "adjustment"]);
+    assert!(first == again, "the same pixels");
+    let (kept, coarse) = made(0.1, true);
+    assert_eq!(kept, ["keypoints", "matching", "adjustment"]);
+    assert!(coarse == made(0.1, false).1, "as without anything kept");
+
+    // One photo is another: its keypoints and all that follows from them are made again.
+    let other = encode_jpeg(&crate::raster::read_photo(&photos[3].path).unwrap(), 80).unwrap();
+    std::fs::write(&photos[3].path, other).unwrap();
+    let stages = || std::fs::read_dir(folder.path().join("stages")).unwrap().count();
+    let before = stages();
+    let (kept, changed) = made(0.05, true);
+    assert!(kept.is_empty() && changed == made(0.05, false).1, "{kept:?}");
+    // Keypoints of one photo, the pairs of those that it is the second of, its own, and the adjustment.
+    assert!((3..=6).contains(&(stages() - before)), "{}", stages() - before);
+}

@@ -35,6 +35,6 @@ pub use self::{
     ingest::{FileOutcome, FileReport, IngestReport, IngestRequest, ingest},
     lineage::object_of,
     models::{ModelChoice, ModelToPublish, publish_model},
-    stitch::{StitchRequest, StitchSummary, stitch},
+    stitch::{STAGES, StitchRequest, StitchSummary, stitch},
 };
 pub use transactions::{EditError, Editor, Method, bulk_method};

@@ -54,6 +54,9 @@ pub struct StitchSummary {
     pub report: Value,
 }
 
+/// The folder, in that of the work, where finished stages are kept.
+pub const STAGES: &str = "stages";
+
 /// Stitches a flight and publishes the orthophoto with its surface model, report and thumbnail.
 ///
 /// # Errors
@@ -83,7 +86,7 @@ pub async fn stitch(context: &Context, request: &StitchRequest, observer: Observ
     let work = WorkFolder::make(&context.work, &id)?;
     let report = audited(context, subject, async {
         let inputs = download(context, &photos, work.path(), observer).await?;
-        let report = compute(request, inputs, work.path(), observer).await?;
+        let report = compute(context, request, inputs, work.path(), observer).await?;
         let version_id = publish(context, request, &run, &photos, &report, work.path()).await?;
         let tally = Tally { version_id, records_in: report.photos.total, records_ok: report.photos.used };
         Ok((report, tally))
@@ -152,6 +155,7 @@ async fn download(context: &Context, photos: &[Item], work: &Path, observer: Obs
 }
 
 async fn compute(
+    context: &Context,
     request: &StitchRequest,
     inputs: Vec<PhotoInput>,
     work: &Path,
@@ -159,7 +163,9 @@ async fn compute(
 ) -> Result<Report> {
     let gcps = request.gcp_list.as_deref().map(photogrammetry::read_gcp_list).transpose()?.unwrap_or_default();
     let (out, dsm) = (work.join("ortho.tif"), Some(work.join("dsm.tif")));
-    let options = photogrammetry::Options { out, dsm, crs: request.crs, gsd_m: request.gsd_m, gcps };
+    // Beside the run's own folder, which goes when it is published: another run may differ in its GSD alone.
+    let kept = context.work.join(STAGES);
+    let options = photogrammetry::Options { out, dsm, crs: request.crs, gsd_m: request.gsd_m, gcps, kept: Some(kept) };
     // The engine computes for minutes on its own threads; its progress comes back over a channel.
     let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
     let work = tokio::task::spawn_blocking(move || {

@@ -8,6 +8,7 @@ use std::{
 
 use chrono::{DateTime, FixedOffset, NaiveDate, NaiveDateTime, Utc};
 use exif::{Exif, In, Tag, Value};
+use serde::Serialize;
 
 use super::{Error, Result, xmp::Xmp};
 
@@ -18,7 +19,7 @@ const HEAD_BYTES: u64 = 512 * 1024;
 const FULL_FRAME_WIDTH_MM: f64 = 36.0;
 
 /// An attitude as DJI writes it, in degrees.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Attitude {
     /// Clockwise from true north.
     pub yaw_deg: f64,

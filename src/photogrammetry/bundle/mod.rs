@@ -17,6 +17,7 @@ mod solve;
 mod triangulate;
 
 use nalgebra::{Matrix3, Vector2, Vector3};
+use serde::{Deserialize, Serialize};
 
 use super::camera::{Camera, Exterior, PARAMETERS};
 
@@ -25,7 +26,7 @@ pub use solve::Solver;
 pub use triangulate::triangulate;
 
 /// Everything that one adjustment changes.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Block {
     pub cameras: Vec<AdjustedCamera>,
     pub photos: Vec<AdjustedPhoto>,
@@ -35,7 +36,7 @@ pub struct Block {
 }
 
 /// A camera group with what was known of it before.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct AdjustedCamera {
     pub camera: Camera,
     pub prior: [f64; PARAMETERS],
@@ -44,7 +45,7 @@ pub struct AdjustedCamera {
 }
 
 /// A photo with what its metadata said.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct AdjustedPhoto {
     pub exterior: Exterior,
     pub camera: usize,
@@ -56,7 +57,7 @@ pub struct AdjustedPhoto {
 }
 
 /// Where GPS put the camera, local east-north-up in metres.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct PositionPrior {
     pub enu: Vector3<f64>,
     pub sigma_horizontal_m: f64,
@@ -66,7 +67,7 @@ pub struct PositionPrior {
 }
 
 /// A ground point and where photos saw it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct TiePoint {
     pub position: Vector3<f64>,
     pub sightings: Vec<Observation>,
@@ -75,7 +76,7 @@ pub struct TiePoint {
 }
 
 /// One place in one photo.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Observation {
     pub photo: u32,
     pub pixel: Vector2<f64>,

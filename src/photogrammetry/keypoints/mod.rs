@@ -35,7 +35,7 @@ pub struct Keypoint {
 }
 
 /// The keypoints of one photo and their descriptors, `n × 128` bytes, row-major.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Keypoints {
     pub points: Vec<Keypoint>,
     pub descriptors: Vec<u8>,
@@ -61,7 +61,7 @@ impl Keypoints {
 }
 
 /// How many keypoints to look for, and where to start.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize)]
 pub struct KeypointOptions {
     /// At most this many places are described; one place may have two orientations.
     pub wanted: usize,

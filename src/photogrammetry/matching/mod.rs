@@ -13,11 +13,12 @@ mod homography;
 mod ransac;
 
 use nalgebra::{Matrix3, Vector2};
+use serde::{Deserialize, Serialize};
 
 use super::keypoints::Keypoints;
 
 /// Matches of two photos that survived the geometry.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct PairMatches {
     pub first: usize,
     pub second: usize,

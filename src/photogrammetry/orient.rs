@@ -1,0 +1,109 @@
+//! From matches to cameras in their places, on GPS and on surveyed points.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    adjust::{Sightings, adjust_again, adjust_from_start, first_block, sightings_per_photo},
+    bundle::Block,
+    connect::drop_photos,
+    error::{Error, Result},
+    gcp::{self, Gcp, Surveyed},
+    keypoints::Keypoints,
+    matching::PairMatches,
+    photos::{Flight, Rejected},
+    start::estimate_start,
+    tracks::build_tracks,
+};
+
+/// A photo with fewer tie points after the adjustment has no sure place.
+const FEWEST_TIE_POINTS: usize = 25;
+
+/// A flight whose cameras are in their places.
+#[derive(Serialize, Deserialize)]
+pub struct Oriented {
+    pub block: Block,
+    pub surveyed: Vec<Surveyed>,
+    /// Photos that did not fit; the block has none of them.
+    pub rejected: Vec<Rejected>,
+    /// What a surveyor should know.
+    pub notes: Vec<String>,
+}
+
+/// Adjusts the block onto GPS and surveyed points; photos that end with too few tie points are rejected.
+///
+/// # Errors
+/// [`Error::NoGeometry`] when no three photos agree; [`Error::GcpFarAway`] and [`Error::TooFewGcps`] for wrong surveyed points.
+pub fn orient(
+    mut flight: Flight,
+    mut keypoints: Vec<Keypoints>,
+    mut pairs: Vec<PairMatches>,
+    gcps: &[Gcp],
+) -> Result<Oriented> {
+    let mut notes = Vec::new();
+    let rejected_before = flight.rejected.len();
+    loop {
+        let photos = flight.photos.len();
+        let start = estimate_start(&flight, &keypoints, &pairs)
+            .ok_or_else(|| no_geometry(photos, "the matches do not fix where each photo is"))?;
+        let counts: Vec<usize> = keypoints.iter().map(|k| k.points.len()).collect();
+        let sightings = Sightings::new(&build_tracks(&counts, &pairs), &keypoints);
+        let mut block = first_block(&flight, &start);
+        adjust_from_start(&mut block, &sightings);
+
+        let seen = sightings_per_photo(&block);
+        let keep: Vec<bool> = seen.iter().map(|count| *count >= FEWEST_TIE_POINTS).collect();
+        if keep.contains(&false) {
+            drop_photos(&mut flight, &mut keypoints, &mut pairs, &keep, |_| {
+                format!("fewer than {FEWEST_TIE_POINTS} of its points fit the other photos")
+            });
+            if flight.photos.len() < 3 {
+                return Err(no_geometry(photos, "fewer than three photos agree with each other"));
+            }
+            continue;
+        }
+        if start.wrong_headings > 0 {
+            notes
+                .push(format!("the heading of {} photos was wrong and taken from their matches", start.wrong_headings));
+        }
+        if !start.heights_agree {
+            notes.push("the relative altitudes disagree with GPS and the focal length and were not used".to_owned());
+        }
+        let surveyed = pull_onto_survey(&flight, &mut block, &sightings, gcps, &mut notes)?;
+        let rejected = flight.rejected.split_off(rejected_before);
+        return Ok(Oriented { block, surveyed, rejected, notes });
+    }
+}
+
+/// The error for photos that do not fit together.
+pub fn no_geometry(photos: usize, detail: &str) -> Error {
+    Error::NoGeometry { photos, detail: detail.to_owned() }
+}
+
+fn pull_onto_survey(
+    flight: &Flight,
+    block: &mut Block,
+    sightings: &Sightings,
+    gcps: &[Gcp],
+    notes: &mut Vec<String>,
+) -> Result<Vec<Surveyed>> {
+    let surveyed = gcp::locate(gcps, flight)?;
+    let control = gcp::control_points(&surveyed);
+    let has_gps = flight.photos.iter().any(|photo| photo.gps.is_some());
+    if !has_gps && control.len() < 3 {
+        return Err(Error::TooFewGcps { usable: control.len(), total: gcps.len() });
+    }
+    let unused = gcps.len() - surveyed.iter().filter(|point| point.marks.len() > 1).count();
+    if unused > 0 {
+        notes.push(format!("{unused} surveyed points are marked in fewer than two of the used photos"));
+    }
+    if control.is_empty() {
+        return Ok(surveyed);
+    }
+    gcp::pull_onto(block, &surveyed);
+    if !has_gps {
+        // The positions that held the floating block have no meaning any more.
+        block.photos.iter_mut().for_each(|photo| photo.position = None);
+    }
+    adjust_again(block, sightings, &control);
+    Ok(surveyed)
+}
