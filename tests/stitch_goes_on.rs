@@ -37,7 +37,7 @@ fn a_stitch_that_is_killed_in_each_stage_goes_on_there() {
     let rough = tempfile::tempdir().unwrap();
     for (stage, least) in [("keypoints", 2), ("keypoints", 8), ("matches", 1), ("adjustment", 1)] {
         let mut child = command(rough.path()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        let reached = wait_until(Duration::from_secs(120), || results(rough.path(), stage) >= least);
+        let reached = wait_until(Duration::from_mins(2), || results(rough.path(), stage) >= least);
         child.kill().unwrap();
         child.wait().unwrap();
         assert!(reached, "{stage}");

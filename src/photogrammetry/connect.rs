@@ -32,10 +32,11 @@ pub fn find_keypoints(flight: &mut Flight, kept: &Kept, tell: &(dyn Fn(f64) + Sy
         found
     };
     let threads = side_by_side(flight);
-    let found: Vec<Result<(Keypoints, Key), String>> = match rayon::ThreadPoolBuilder::new().num_threads(threads).build() {
-        Ok(pool) => pool.install(|| flight.photos.par_iter().map(find).collect()),
-        Err(_) => flight.photos.iter().map(find).collect(),
-    };
+    let found: Vec<Result<(Keypoints, Key), String>> =
+        match rayon::ThreadPoolBuilder::new().num_threads(threads).build() {
+            Ok(pool) => pool.install(|| flight.photos.par_iter().map(find).collect()),
+            Err(_) => flight.photos.iter().map(find).collect(),
+        };
     let keep: Vec<bool> = found.iter().map(Result::is_ok).collect();
     let faults: std::collections::HashMap<String, String> = flight
         .photos

@@ -208,6 +208,7 @@ fn gradient(image: &Gray, x: usize, y: usize) -> (f32, f32) {
 }
 
 /// The angle of (x, y) in [0, 2π), within 0.0003 radians.
+#[expect(clippy::inline_always, reason = "it must be compiled with the instructions of its caller")]
 #[inline(always)]
 fn fast_atan2(y: f32, x: f32) -> f32 {
     let (ax, ay) = (x.abs(), y.abs());
@@ -228,6 +229,7 @@ fn fast_atan2(y: f32, x: f32) -> f32 {
 }
 
 /// `exp(x)` for x ≤ 0 as (1 + x/256)^256: within 5 % down to -4, which is plenty for a window.
+#[expect(clippy::inline_always, reason = "it must be compiled with the instructions of its caller")]
 #[inline(always)]
 fn fast_exp(x: f32) -> f32 {
     let mut value = (1.0 + x * (1.0 / 256.0)).max(0.0);

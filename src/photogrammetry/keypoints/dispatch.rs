@@ -4,7 +4,7 @@
 macro_rules! dispatched {
     ($(#[$doc:meta])* fn $name:ident($($arg:ident: $type:ty),*) $body:block) => {
         $(#[$doc])*
-        pub(super) fn $name($($arg: $type),*) {
+        fn $name($($arg: $type),*) {
             #[inline(always)]
             fn plain($($arg: $type),*) $body
             #[cfg(target_arch = "x86_64")]

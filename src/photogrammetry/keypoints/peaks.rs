@@ -69,15 +69,9 @@ impl<'a> Peaks<'a> {
             highest(&above.high, &here.high, &below.high, &mut block.high);
             lowest(&above.low, &here.low, &below.low, &mut block.low);
         }
-        for layer in 1..=LAYERS {
+        for (layer, row) in here.iter().enumerate().take(LAYERS + 1).skip(1) {
             let [a, b, c] = [layer - 1, layer, layer + 1].map(|layer| &self.blocks[layer]);
-            mark_peaks(
-                &here[layer].values,
-                [&a.high, &b.high, &c.high],
-                [&a.low, &b.low, &c.low],
-                least,
-                &mut self.marks,
-            );
+            mark_peaks(&row.values, [&a.high, &b.high, &c.high], [&a.low, &b.low, &c.low], least, &mut self.marks);
             memchr::memchr_iter(1, &self.marks).for_each(|x| found(layer, x));
         }
     }
@@ -126,17 +120,19 @@ dispatched! {
         for (x, mark) in marks[..n].iter_mut().enumerate() {
             let value = values[x];
             let (top, bottom) = (higher(higher(h0[x], h1[x]), h2[x]), lower(lower(l0[x], l1[x]), l2[x]));
-            *mark = u8::from((value > least) & (value >= top)) | u8::from((value < -least) & (value <= bottom));
+            *mark = u8::from((value > least && value >= top) || (value < -least && value <= bottom));
         }
     }
 }
 
 /// Of two numbers, without `f32::max`'s care for those that are none: it becomes one instruction.
+#[expect(clippy::inline_always, reason = "it must be compiled with the instructions of its caller")]
 #[inline(always)]
 fn higher(a: f32, b: f32) -> f32 {
     if a > b { a } else { b }
 }
 
+#[expect(clippy::inline_always, reason = "it must be compiled with the instructions of its caller")]
 #[inline(always)]
 fn lower(a: f32, b: f32) -> f32 {
     if a < b { a } else { b }
