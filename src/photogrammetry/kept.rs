@@ -52,7 +52,8 @@ impl Key {
 /// The folder, or none: then everything is made anew.
 pub struct Kept {
     folder: Option<PathBuf>,
-    program: (u64, Option<SystemTime>),
+    /// Another build may compute something else.
+    program: Option<Key>,
     made: AtomicUsize,
     found: AtomicUsize,
 }
@@ -68,9 +69,9 @@ impl Kept {
             }
         });
         folder.into_iter().for_each(remove_old);
-        // Another build may compute something else.
-        let program = std::env::current_exe().and_then(fs::metadata);
-        let program = program.map_or((0, None), |about| (about.len(), about.modified().ok()));
+        let program = folder.and_then(|_| program_key());
+        // What an unknown program has made is of no use to another.
+        let folder = folder.filter(|_| program.is_some());
         let none = || AtomicUsize::new(0);
         Self { folder: folder.map(Path::to_owned), program, made: none(), found: none() }
     }
@@ -124,6 +125,12 @@ impl Kept {
         let (made, found) = (self.made.swap(0, Ordering::Relaxed), self.found.swap(0, Ordering::Relaxed));
         made == 0 && found > 0
     }
+}
+
+/// The key of the running program, which may lie in memory alone.
+fn program_key() -> Option<Key> {
+    let own = || Key::of_file(&std::env::current_exe()?);
+    Key::of_file(Path::new("/proc/self/exe")).or_else(|_| own()).ok()
 }
 
 fn bytes_of(value: &impl Serialize) -> Vec<u8> {

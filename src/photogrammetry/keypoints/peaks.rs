@@ -158,7 +158,9 @@ mod tests {
 
     #[test]
     fn peaks_are_those_of_the_definition() {
-        let data = (0..61 * 47u32).map(|i| f32::from((i.wrapping_mul(2_654_435_761) >> 24) as u8)).collect();
+        // Noise, not a pattern that blurs to one grey: multiplying alone would give that.
+        let scattered = |i: u32| (i ^ (i >> 5)).wrapping_mul(2_654_435_761).rotate_right(13).wrapping_mul(0x85eb_ca6b);
+        let data = (0..61 * 47u32).map(|i| f32::from((scattered(i) >> 24) as u8)).collect();
         let octave = Octaves::new(Gray { width: 61, height: 47, data }, 0.5).next_octave().unwrap();
         let mut peaks = Peaks::new(&octave);
         let (mut found, mut defined) = (Vec::new(), Vec::new());
