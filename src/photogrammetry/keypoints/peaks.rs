@@ -158,9 +158,14 @@ mod tests {
 
     #[test]
     fn peaks_are_those_of_the_definition() {
-        // Noise, not a pattern that blurs to one grey: multiplying alone would give that.
-        let scattered = |i: u32| (i ^ (i >> 5)).wrapping_mul(2_654_435_761).rotate_right(13).wrapping_mul(0x85eb_ca6b);
-        let data = (0..61 * 47u32).map(|i| f32::from((scattered(i) >> 24) as u8)).collect();
+        // Blobs, dark and bright, of several sizes: noise is strongest in its finest scale and has no peak within.
+        let blob = |n: u16, x: u16, y: u16| {
+            let (dx, dy) = (f32::from(x) - f32::from(n * 37 % 61), f32::from(y) - f32::from(n * 29 % 47));
+            let size = 1.5 + 0.5 * f32::from(n % 6);
+            (if n % 2 == 0 { -80.0 } else { 80.0 }) * (-(dx * dx + dy * dy) / (2.0 * size * size)).exp()
+        };
+        let value = |i: u16| 120.0 + (0..40).map(|n| blob(n, i % 61, i / 61)).sum::<f32>();
+        let data = (0..61 * 47).map(value).collect();
         let octave = Octaves::new(Gray { width: 61, height: 47, data }, 0.5).next_octave().unwrap();
         let mut peaks = Peaks::new(&octave);
         let (mut found, mut defined) = (Vec::new(), Vec::new());
@@ -169,7 +174,7 @@ mod tests {
             let of_layer = |layer| (1..60).map(move |x| (y, layer, x));
             defined.extend((1..=LAYERS).flat_map(of_layer).filter(|&(y, layer, x)| is_peak(&octave, layer, x, y, 0.5)));
         }
-        assert!(found.len() > 30, "{}", found.len());
+        assert!(found.len() > 8, "{}", found.len());
         assert_eq!(found, defined);
     }
 }
