@@ -71,7 +71,7 @@ def write_table(results, names):
 
 
 def statement_table(statements):
-    yield "| statement alone (pgbench, prepared) | CPU ms | CPU ms of the whole request |"
+    yield "| statement alone (prepared, by pgbench, whose own CPU counts) | CPU ms | CPU ms of the whole request |"
     yield "| --- | ---: | ---: |"
     for name, found in statements.items():
         alone, whole = found["cpu_ms"], found.get("request_cpu_ms")
