@@ -162,7 +162,7 @@ mod tests {
         let blob = |n: u16, x: u16, y: u16| {
             let (dx, dy) = (f32::from(x) - f32::from(n * 37 % 61), f32::from(y) - f32::from(n * 29 % 47));
             let size = 1.5 + 0.5 * f32::from(n % 6);
-            (if n % 2 == 0 { -80.0 } else { 80.0 }) * (-(dx * dx + dy * dy) / (2.0 * size * size)).exp()
+            (if n.is_multiple_of(2) { -80.0 } else { 80.0 }) * (-(dx * dx + dy * dy) / (2.0 * size * size)).exp()
         };
         let value = |i: u16| 120.0 + (0..40).map(|n| blob(n, i % 61, i / 61)).sum::<f32>();
         let data = (0..61 * 47).map(value).collect();
