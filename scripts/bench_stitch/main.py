@@ -17,19 +17,17 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 import venv
 from datetime import date
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+from bench import machine, measure, photos_of, say  # noqa: E402  (it lies one folder up)
+
 MARKERS = "<!-- bench-stitch: begin -->", "<!-- bench-stitch: end -->"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "polder"
-PHOTOS = {".jpg", ".jpeg"}
-
-
-def say(text):
-    print(f"bench: {text}", file=sys.stderr, flush=True)
 
 
 def options():
@@ -46,44 +44,20 @@ def options():
     return parser.parse_args()
 
 
-def measure(*command):
-    """Runs a command; returns what it said, wall seconds, CPU seconds and peak memory in MB, its children's included."""
-    start = time.monotonic()
-    with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen([str(part) for part in command], stdout=log, stderr=subprocess.STDOUT)
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        log.seek(0)
-        said = log.read().decode(errors="replace")
-    if process.returncode:
-        raise RuntimeError(f"failed with {process.returncode}: {' '.join(map(str, command))}\n{said[-2000:]}")
-    return said, time.monotonic() - start, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
-
-
 def peer_python():
     """Returns the Python that has COLMAP, installing it on first use; nothing when it cannot be installed."""
+    wanted = HERE / "requirements.txt"
     home = CACHE / "peers-stitch-1"
-    python = home / "bin" / "python"
-    if not (home / "ready").exists():
+    python, mark = home / "bin" / "python", home / "ready"
+    if not mark.exists() or mark.read_text() != wanted.read_text():
         say("installing pycolmap (once)")
         venv.create(home, clear=True, with_pip=True)
-        done = subprocess.run([python, "-m", "pip", "install", "-q", "-r", HERE / "requirements.txt"], capture_output=True, text=True)
+        done = subprocess.run([python, "-m", "pip", "install", "-q", "-r", wanted], capture_output=True, text=True)
         if done.returncode:
             say(f"SKIPPED: COLMAP, because pycolmap cannot be installed: {done.stderr.strip()[-300:]}")
             return None
-        (home / "ready").touch()
+        mark.write_text(wanted.read_text())
     return python
-
-
-def photos_of(folder):
-    """Returns the folder, at or below the given one, that holds the most photos, and how many."""
-    counts = {}
-    for path in Path(folder).rglob("*"):
-        if path.suffix.lower() in PHOTOS and "truth" not in path.parts:
-            counts[path.parent] = counts.get(path.parent, 0) + 1
-    if not counts:
-        raise SystemExit(f"bench: no photos in {folder}")
-    return max(counts.items(), key=lambda item: item[1])
 
 
 class Table:
@@ -133,13 +107,13 @@ def stitch(polder, photos, out, truth, *more):
     out.mkdir(parents=True, exist_ok=True)
     ortho, report, work = out / "ortho.tif", out / "report.json", out / "work"
     shutil.rmtree(work, ignore_errors=True)
-    _, wall, cpu, mb = measure(polder, "stitch", photos, "--out", ortho, "--report", report, "--work-dir", work, *more)
+    wall, cpu, mb = measure(polder, "stitch", photos, "--out", ortho, "--report", report, "--work-dir", work, *more)
     made = json.loads(report.read_text())
     figures = {"wall": wall, "cpu": cpu, "mb": mb, "px": made["reprojection_rmse_px"],
                "used": f"{made['photos']['used']} of {made['photos']['total']}",
                "stages": {stage["name"]: stage["seconds"] for stage in made["stages"]}}
     if truth:
-        said = measure(polder, "simulate", "--json", "--out", truth, "--judge", ortho)[0]
+        said = subprocess.run([polder, "simulate", "--json", "--out", truth, "--judge", ortho], capture_output=True, text=True, check=True).stdout
         events = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
         figures["score"] = next(event for event in events if "absolute_rmse_gsd" in event)
         for name, source in (("ortho", ortho), ("truth", truth / "truth" / "ortho.tif")):
@@ -155,7 +129,7 @@ def picture(source, target):
 
 def adjust(python, photos, out):
     shutil.rmtree(out, ignore_errors=True)
-    _, wall, cpu, mb = measure(python, HERE / "colmap.py", photos, out)
+    wall, cpu, mb = measure(python, HERE / "colmap.py", photos, out)
     made = json.loads((out / "colmap.json").read_text())
     return made["version"], {"wall": wall, "cpu": cpu, "mb": mb, "px": made["reprojection_px"], "used": f"{made['used']} of {photos_of(photos)[1]}"}
 
@@ -177,7 +151,7 @@ def flights(chosen, work):
 
 def run(chosen, work):
     """Returns the section's lines."""
-    load = os.getloadavg()[0]
+    about = machine()
     python = None if chosen.skip_peer else peer_python()
     table, versions = Table(), [subprocess.run([chosen.polder, "--version"], capture_output=True, text=True, check=True).stdout.strip()]
     for name, photos, folder in flights(chosen, work):
@@ -194,17 +168,11 @@ def run(chosen, work):
                 if f"pycolmap {version}" not in versions:
                     versions.append(f"pycolmap {version}")
     words = [part if not part.startswith("/") else "DIR" for part in sys.argv[1:]]
-    yield (f"`scripts/bench_stitch/main.py {' '.join(words)}`, {date.today():%-d %B %Y}; {machine()}, load {load:.1f} at the start; "
+    yield (f"`scripts/bench_stitch/main.py {' '.join(words)}`, {date.today():%-d %B %Y}; {about}; "
            f"{', '.join(versions)}; median (lowest–highest) of {chosen.rounds} rounds.")
     yield ""
     yield from table.costs()
     yield from table.scores()
-
-
-def machine():
-    cpu = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "an unknown processor")
-    memory = next(int(line.split()[1]) for line in open("/proc/meminfo") if line.startswith("MemTotal")) / 1024 / 1024
-    return f"{len(os.sched_getaffinity(0))} cores of {cpu}, {memory:.0f} GB"
 
 
 def write(path, lines):

@@ -21,7 +21,7 @@ pub(super) struct Args {
     out: PathBuf,
 
     /// Judge this orthophoto, made of the flight in --out by whatever program, instead of rendering a flight
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["seed", "photos", "width", "height", "gsd", "gps"])]
     judge: Option<PathBuf>,
 
     /// Another seed is another dike, season, camera and flight

@@ -112,9 +112,11 @@ impl Kept {
             self.found.fetch_add(1, Ordering::Relaxed);
             return Ok(value);
         }
+        let number = self.made.fetch_add(1, Ordering::Relaxed);
         let value = make()?;
-        self.made.fetch_add(1, Ordering::Relaxed);
-        if let Err(error) = write(&path, &value) {
+        // Of two photos with the same bytes each is written beside, and the later one takes the name.
+        let half = path.with_extension(format!("half-{}-{number}", std::process::id()));
+        if let Err(error) = write(&path, &half, &value) {
             tracing::warn!("cannot keep {}: {error}", path.display());
         }
         Ok(value)
@@ -153,16 +155,15 @@ fn read<T: DeserializeOwned>(path: &Path) -> Option<T> {
 }
 
 /// Writes beside and renames, so that a killed process leaves no half file under a name.
-fn write(path: &Path, value: &impl Serialize) -> io::Result<()> {
+fn write(path: &Path, half: &Path, value: &impl Serialize) -> io::Result<()> {
     let content = bytes_of(value);
-    let half = path.with_extension(format!("half-{}", std::process::id()));
-    let written = File::create(&half).and_then(|mut file| {
+    let written = File::create(half).and_then(|mut file| {
         file.write_all(&content)?;
         file.write_all(&Sha256::digest(&content))
     });
-    let written = written.and_then(|()| fs::rename(&half, path));
+    let written = written.and_then(|()| fs::rename(half, path));
     if written.is_err() {
-        let _ = fs::remove_file(&half);
+        let _ = fs::remove_file(half);
     }
     written
 }

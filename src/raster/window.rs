@@ -39,6 +39,15 @@ pub struct Raster {
     ranges: Option<[(f64, f64); 3]>,
 }
 
+/// GDAL says nothing at all about a folder, and little about what is no raster.
+fn not_opened(path: &Path, source: gdal::errors::GdalError) -> Error {
+    if path.is_dir() {
+        let reason = "it is a folder; name the raster in it".to_owned();
+        return Error::Unsupported { path: path.to_owned(), reason };
+    }
+    Error::gdal("open the raster", path)(source)
+}
+
 impl Raster {
     /// Opens a local file, or anything else that GDAL can open by name, such as `/vsis3/bucket/key`.
     ///
@@ -47,7 +56,7 @@ impl Raster {
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         configure_gdal();
         let path = path.as_ref().to_owned();
-        let dataset = Dataset::open(&path).map_err(Error::gdal("open the raster", &path))?;
+        let dataset = Dataset::open(&path).map_err(|source| not_opened(&path, source))?;
         let size: [usize; 2] = dataset.raster_size().into();
         if dataset.raster_count() == 0 {
             return Err(Error::Unsupported { path, reason: "it has no bands".to_owned() });

@@ -366,6 +366,43 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_box_ends_where_it_says_and_may_be_a_line_or_a_place() {
+        with_database(|database| async move {
+            // A row of lozenges, tip to tip, and places a millimetre on either side of 5.1.
+            sqlx::query(
+                "insert into items (collection, id, geometry, starts_at, ends_at, properties, body, links, assets, digest)
+                select 'drone-raw', id, st_setsrid(g, 4326), now(), now(), '{}', '', '', '', '' from (
+                    select 'lozenge' || n, st_geomfromtext(format('POLYGON((%1$s 52,%2$s 52.01,%3$s 52,%2$s 51.99,%1$s 52))',
+                        5.2 + n * 0.01, 5.205 + n * 0.01, 5.21 + n * 0.01)) from generate_series(0, 9) n
+                    union all select 'outside', st_makepoint(5.1 - 1e-8, 52) union all select 'inside', st_makepoint(5.1 + 1e-8, 52)
+                ) i (id, g)",
+            )
+            .execute(&database.pool)
+            .await
+            .unwrap();
+            for ([west, south, east, north], expected) in [
+                ([5.1, 51.9, 5.15, 52.1], vec!["inside"]),
+                // A line through three, one through one, a place in one.
+                ([5.222, 52.0, 5.248, 52.0], vec!["lozenge4", "lozenge3", "lozenge2"]),
+                ([5.225, 51.995, 5.225, 52.005], vec!["lozenge2"]),
+                ([5.225, 52.0, 5.225, 52.0], vec!["lozenge2"]),
+                // In the box of two, but in neither of them.
+                ([5.2095, 52.005, 5.2105, 52.009], vec![]),
+            ] {
+                let bbox = Search { bbox: Some(Bbox { west, south, east, north }), limit: 20, ..Search::default() };
+                let filter = Filter::parse_text(&format!("s_intersects(geometry,BBOX({west},{south},{east},{north}))"));
+                let same = Search { filter: Some(filter.unwrap()), limit: 20, ..Search::default() };
+                for search in [bbox, same] {
+                    let found: Vec<String> =
+                        database.search_items(&search).await.unwrap().items.into_iter().map(|item| item.id).collect();
+                    assert_eq!(found, expected, "{west} {south} {east} {north}");
+                }
+            }
+        })
+        .await;
+    }
+
+    #[tokio::test]
     async fn items_that_last_into_an_interval_have_their_place_among_those_that_begin_in_it() {
         with_database(|database| async move {
             sqlx::query(

@@ -14,6 +14,13 @@ impl Writer<'_> {
     /// Writes a relation between two shapes. None but disjoint holds between shapes whose rectangles do not meet: that
     /// is asked first, for it is what the spatial index knows, and much cheaper.
     pub(super) fn spatial(&mut self, relation: Relation, left: &Shape, right: &Shape) {
+        if let Some(boxes) = boxes_to_meet(relation, left, right).filter(|_| self.subject == Subject::Items) {
+            for (i, envelope) in boxes.into_iter().enumerate() {
+                self.push(if i == 0 { "(" } else { " or " });
+                push_intersects_box(self.query, envelope);
+            }
+            return self.push(")");
+        }
         if let (Shape::Row, Shape::Literal(geometry)) | (Shape::Literal(geometry), Shape::Row) = (left, right) {
             self.push("(");
             for (i, envelope) in geometry.envelopes().into_iter().enumerate() {
@@ -21,14 +28,6 @@ impl Writer<'_> {
                 self.meets(envelope);
             }
             self.push(") and ");
-        }
-        let boxes = boxes_that_may_be_met(relation, left, right).filter(|_| self.subject == Subject::Items);
-        self.push(if boxes.is_some() { "(" } else { "" });
-        for inner in boxes.iter().flatten() {
-            self.geometry();
-            self.push(" @ ");
-            push_envelope(self.query, *inner);
-            self.push(" or ");
         }
         self.push("polder_relate(");
         self.push(match relation {
@@ -44,7 +43,7 @@ impl Writer<'_> {
         self.shape(left);
         self.push(", ");
         self.shape(right);
-        self.push(if boxes.is_some() { "))" } else { ")" });
+        self.push(")");
     }
 
     fn meets(&mut self, envelope: Envelope) {
@@ -77,22 +76,22 @@ impl Writer<'_> {
     }
 }
 
-/// Returns the rectangles in which a row surely intersects a literal, when that was written as a bbox.
-fn boxes_that_may_be_met(relation: Relation, left: &Shape, right: &Shape) -> Option<Vec<Envelope>> {
+/// Returns the rectangles of a literal that was written as a bbox, when all that is asked is whether a row meets it.
+fn boxes_to_meet(relation: Relation, left: &Shape, right: &Shape) -> Option<Vec<Envelope>> {
     let (Relation::Intersects, (Shape::Row, Shape::Literal(literal)) | (Shape::Literal(literal), Shape::Row)) =
         (relation, (left, right))
     else {
         return None;
     };
     literal.written_bbox()?;
-    Some(literal.envelopes().into_iter().filter_map(surely_within).collect())
+    Some(literal.envelopes())
 }
 
 /// Returns the largest rectangle within another whose edges are single-precision numbers.
 ///
-/// `PostGIS` compares boxes (`&&`, `@`) in single precision, rounded away from their middle: what it finds `@` this
-/// rectangle lies in the given one, and what is elsewhere in it by less than half a metre is not.
-pub(in crate::database) fn surely_within([west, south, east, north]: Envelope) -> Option<Envelope> {
+/// `PostGIS` compares boxes (`&&`, `@`) in single precision, rounded away from their middle. This one it takes as it is:
+/// whatever it finds `@` it lies in the given one. What lies near the edge, by up to half a metre, may not be found so.
+fn surely_within([west, south, east, north]: Envelope) -> Option<Envelope> {
     #[expect(clippy::cast_possible_truncation, reason = "rounding is what is wanted")]
     let at_least = |edge: f64| {
         let nearest = edge as f32;
@@ -103,9 +102,10 @@ pub(in crate::database) fn surely_within([west, south, east, north]: Envelope) -
     (inner[0] <= inner[2] && inner[1] <= inner[3]).then_some(inner)
 }
 
-/// Writes that a geometry lies in a rectangle at least in part: quickly that it is near, then whether it lies in there
-/// with all of its box, as most do, and only then what it is like.
+/// Writes that the geometry of an item lies in a rectangle at least in part: quickly that it is near, then whether it
+/// lies in there with all of its box, as most do, and only then what it is like.
 pub(in crate::database) fn push_intersects_box(query: &mut QueryBuilder<Postgres>, envelope: Envelope) {
+    let [west, south, east, north] = envelope;
     query.push("(geometry && ");
     push_envelope(query, envelope);
     query.push(" and (");
@@ -115,8 +115,11 @@ pub(in crate::database) fn push_intersects_box(query: &mut QueryBuilder<Postgres
         query.push(" or ");
     }
     query.push("polder_relate('intersects', geometry, ");
+    // A rectangle without an area is no valid polygon, but a line or a place.
+    let flat = west >= east || south >= north;
+    query.push(if flat { "polder_shape(" } else { "" });
     push_envelope(query, envelope);
-    query.push(")))");
+    query.push(if flat { "))))" } else { ")))" });
 }
 
 /// Writes a rectangle.
