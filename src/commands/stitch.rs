@@ -63,9 +63,13 @@ pub(super) struct Args {
 /// What the orthophoto should be like.
 #[derive(clap::Args, Clone, Debug)]
 pub(super) struct StitchArgs {
-    /// Ground control points in ODM's `gcp_list.txt` format
+    /// Ground control points: ODM's `gcp_list.txt`, a CSV table with a header row, or GeoJSON
     #[arg(long, value_name = "FILE")]
     pub(super) gcp: Option<PathBuf>,
+
+    /// Coordinate system of the ground control points when their file names none, as EPSG:28992
+    #[arg(long, value_name = "EPSG", requires = "gcp")]
+    pub(super) gcp_crs: Option<Crs>,
 
     /// Coordinate system of the orthophoto, as EPSG:28992 [default: the UTM zone]
     #[arg(long, env = "POLDER_CRS", value_name = "EPSG")]
@@ -94,7 +98,8 @@ pub(super) fn run(args: &Args, session: &Session) -> anyhow::Result<Outcome> {
 }
 
 pub(super) fn request(project: Project, flight: Flight, options: &StitchArgs) -> StitchRequest {
-    StitchRequest { project, flight, crs: options.crs, gsd_m: options.gsd, gcp_list: options.gcp.clone() }
+    let (gcp_list, gcp_crs) = (options.gcp.clone(), options.gcp_crs);
+    StitchRequest { project, flight, crs: options.crs, gsd_m: options.gsd, gcp_list, gcp_crs }
 }
 
 /// Stitches a flight of the catalog; returns the number of rejected photos.
@@ -125,8 +130,8 @@ fn stitch_files(folder: &Path, out: &Path, args: &Args, session: &Session) -> an
     if photos.is_empty() {
         return Err(pipeline::Error::NoPhotos(folder.to_owned()).into());
     }
-    let StitchArgs { gcp, crs, gsd } = args.options.clone();
-    let gcps = gcp.as_deref().map(photogrammetry::read_gcp_list).transpose()?.unwrap_or_default();
+    let StitchArgs { gcp, gcp_crs, crs, gsd } = args.options.clone();
+    let gcps = gcp.map(|path| photogrammetry::read_gcps(&path, gcp_crs)).transpose()?.unwrap_or_default();
     let options = photogrammetry::Options {
         out: out.to_owned(),
         dsm: args.dsm.clone(),

@@ -28,11 +28,8 @@ pub enum Error {
     GcpSyntax { path: PathBuf, line: usize, detail: String },
     #[error("cannot read the ground control points of {path}")]
     GcpFile { path: PathBuf, source: std::io::Error },
-    #[error(
-        "ground control point {name} lies {distance_km:.1} km from the photos: check the coordinate system in the first \
-         line of the file and that x (easting, longitude) comes before y"
-    )]
-    GcpFarAway { name: String, distance_km: f64 },
+    #[error("{found}; {remedy}")]
+    GcpElsewhere { found: String, remedy: String },
     #[error(
         "photos without GPS need at least 3 ground control points that are each marked in 2 or more photos; \
          {usable} of {total} can be used: mark more points"

@@ -36,7 +36,7 @@ mod tracks;
 
 pub use camera::Camera;
 pub use error::{Error, Result};
-pub use gcp::{Gcp, Role, read_gcp_list};
+pub use gcp::{Gcp, Role, read_gcps};
 pub use photos::{PhotoInput, Rejected};
 pub use report::{CameraReport, GpsAgreement, PhotoCounts, PhotoReport, Report, StageReport, SurveyResidual};
 pub use stitch::{Options, Progress, stitch};

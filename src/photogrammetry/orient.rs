@@ -32,7 +32,7 @@ pub struct Oriented {
 /// Adjusts the block onto GPS and surveyed points; photos that end with too few tie points are rejected.
 ///
 /// # Errors
-/// [`Error::NoGeometry`] when no three photos agree; [`Error::GcpFarAway`] and [`Error::TooFewGcps`] for wrong surveyed points.
+/// [`Error::NoGeometry`] when no three photos agree; [`Error::TooFewGcps`] when neither GPS nor points hold the block.
 pub fn orient(
     mut flight: Flight,
     mut keypoints: Vec<Keypoints>,
@@ -86,7 +86,10 @@ fn pull_onto_survey(
     gcps: &[Gcp],
     notes: &mut Vec<String>,
 ) -> Result<Vec<Surveyed>> {
-    let surveyed = gcp::locate(gcps, flight)?;
+    let mut surveyed = gcp::locate(gcps, flight);
+    let names: Vec<&str> = flight.photos.iter().map(|photo| photo.name.as_str()).collect();
+    notes.extend(gcp::set_wrong_marks_aside(block, &mut surveyed, &names));
+    notes.extend(gcp::set_wrong_points_aside(block, &mut surveyed, &names));
     let control = gcp::control_points(&surveyed);
     let has_gps = flight.photos.iter().any(|photo| photo.gps.is_some());
     if !has_gps && control.len() < 3 {

@@ -294,9 +294,4 @@ impl Flight {
         self.photos.retain(|photo| rejected.iter().all(|other| other.name != photo.name));
         self.rejected.extend(rejected);
     }
-
-    /// The distance of the farthest GPS position from the middle, metres.
-    pub fn radius_m(&self) -> f64 {
-        self.photos.iter().filter_map(Photo::gps_xy).map(|xy| xy.norm()).fold(0.0, f64::max)
-    }
 }

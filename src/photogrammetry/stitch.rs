@@ -52,7 +52,7 @@ pub struct Progress {
 ///
 /// # Errors
 /// [`Error::NoPhotos`], [`Error::NoPosition`], [`Error::TooFewPhotos`] and [`Error::NoOverlap`] when the photos cannot make an
-/// orthophoto; [`Error::GcpFarAway`], [`Error::TooFewGcps`] for wrong surveyed points; [`Error::NoOutputFolder`],
+/// orthophoto; [`Error::GcpElsewhere`], [`Error::TooFewGcps`] for wrong surveyed points; [`Error::NoOutputFolder`],
 /// [`Error::TooLarge`], [`Error::Raster`] when it cannot be written. Nothing half-written is left.
 pub fn stitch(photos: &[PhotoInput], options: &Options, progress: &(dyn Fn(Progress) + Sync)) -> Result<Report> {
     for path in std::iter::once(&options.out).chain(&options.dsm) {
@@ -65,15 +65,17 @@ pub fn stitch(photos: &[PhotoInput], options: &Options, progress: &(dyn Fn(Progr
     let total = photos.len();
 
     let mut flight = sort_out(photos, gcp::middle(&options.gcps))?;
+    let (gcps, strange) = gcp::vet(&options.gcps, photos, &flight)?;
     let (mut keypoints, keys) = stages.run("keypoints", |tell| find_keypoints(&mut flight, &kept, tell));
     check_enough(&flight, total)?;
     let mut pairs = stages.run("matching", |tell| match_photos(&flight, &keypoints, &keys, &kept, tell));
     keep_largest_block(&mut flight, &mut keypoints, &mut pairs, total)?;
 
-    let made_of = Key::of(&(&flight, keys, &pairs, &options.gcps));
+    let made_of = Key::of(&(&flight, keys, &pairs, &gcps));
     let Oriented { mut block, surveyed, rejected, mut notes } = stages.run("adjustment", |_| {
-        kept.try_get("adjustment", &made_of, || orient(flight.clone(), keypoints, pairs, &options.gcps))
+        kept.try_get("adjustment", &made_of, || orient(flight.clone(), keypoints, pairs, &gcps))
     })?;
+    notes.extend(strange);
     flight.reject(rejected);
     check_enough(&flight, total)?;
 

@@ -40,8 +40,10 @@ pub struct StitchRequest {
     pub flight: Flight,
     pub crs: Option<Crs>,
     pub gsd_m: Option<f64>,
-    /// Ground control points in ODM's `gcp_list.txt` format.
+    /// Ground control points: ODM's `gcp_list.txt`, a CSV table or `GeoJSON`.
     pub gcp_list: Option<PathBuf>,
+    /// Their coordinate system when the file names none.
+    pub gcp_crs: Option<Crs>,
 }
 
 /// What stitching ended with.
@@ -66,7 +68,8 @@ pub async fn stitch(context: &Context, request: &StitchRequest, observer: Observ
     let photos = photo_items(context, request).await?;
     let control = match &request.gcp_list {
         Some(path) => {
-            tokio::fs::read_to_string(path).await.map_err(|source| Error::Read { path: path.clone(), source })?
+            let bytes = tokio::fs::read(path).await.map_err(|source| Error::Read { path: path.clone(), source })?;
+            String::from_utf8_lossy(&bytes).into_owned()
         }
         None => String::new(),
     };
@@ -115,6 +118,7 @@ fn parameters(request: &StitchRequest, control: &str) -> Value {
         "engine": ENGINE,
         "crs": request.crs.map(|crs| crs.to_string()),
         "gsd_m": request.gsd_m,
+        "gcp_crs": request.gcp_crs.map(|crs| crs.to_string()),
         "gcp_list_sha256": (!control.is_empty()).then(|| hex::encode(Sha256::digest(control))),
     })
 }
@@ -161,7 +165,8 @@ async fn compute(
     work: &Path,
     observer: Observer<'_>,
 ) -> Result<Report> {
-    let gcps = request.gcp_list.as_deref().map(photogrammetry::read_gcp_list).transpose()?.unwrap_or_default();
+    let read = |path: &PathBuf| photogrammetry::read_gcps(path, request.gcp_crs);
+    let gcps = request.gcp_list.as_ref().map(read).transpose()?.unwrap_or_default();
     let (out, dsm) = (work.join("ortho.tif"), Some(work.join("dsm.tif")));
     // Beside the run's own folder, which goes when it is published: another run may differ in its GSD alone.
     let kept = context.work.join(STAGES);
@@ -267,7 +272,8 @@ fn figures(report: &Report) -> Map<String, Value> {
 }
 
 fn processing(request: &StitchRequest, report: &Report) -> Processing {
-    let control = request.gcp_list.as_ref().and_then(|path| fs::read_to_string(path).ok()).unwrap_or_default();
+    let control = request.gcp_list.as_ref().and_then(|path| fs::read(path).ok()).unwrap_or_default();
+    let control = String::from_utf8_lossy(&control);
     Processing {
         software: BTreeMap::from([("polder".to_owned(), env!("CARGO_PKG_VERSION").to_owned())]),
         lineage: format!("{} photos stitched into one orthophoto", report.photos.used),

@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use super::{Error, Result};
 
 /// A coordinate system, by its EPSG code. Axis order is always x, y, whatever the registry says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
 pub struct Crs(u32);
 
 impl Crs {
