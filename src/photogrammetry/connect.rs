@@ -1,17 +1,15 @@
-//! Which photos show the same ground: their keypoints, the matches, and the block that hangs together.
+//! Which photos show the same ground: their keypoints, and the matches.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 
 use super::{
-    error::{Error, Result},
     kept::{Kept, Key},
     keypoints::{KeypointOptions, Keypoints, detect_keypoints},
     matching::{PairMatches, match_pair},
     pairs::choose_pairs,
     photos::{Flight, Photo},
-    tracks::largest_block,
 };
 use crate::raster::read_photo;
 
@@ -122,36 +120,6 @@ pub fn match_photos(
         })
         .collect();
     matched.into_iter().flatten().filter(|pair| !pair.matches.is_empty()).collect()
-}
-
-/// Rejects the photos that matching does not connect with most others.
-pub fn keep_largest_block(
-    flight: &mut Flight,
-    keypoints: &mut Vec<Keypoints>,
-    pairs: &mut Vec<PairMatches>,
-    total: usize,
-) -> Result<()> {
-    let keep = largest_block(flight.photos.len(), pairs);
-    let largest = keep.iter().filter(|kept| **kept).count();
-    if largest < 3 {
-        return Err(Error::NoOverlap { total, largest });
-    }
-    let places: Vec<_> =
-        flight.photos.iter().zip(&keep).filter(|(_, kept)| **kept).filter_map(|(photo, _)| photo.gps_xy()).collect();
-    drop_photos(flight, keypoints, pairs, &keep, |photo| {
-        let nearest =
-            photo.gps_xy().and_then(|own| places.iter().map(|other| (other - own).norm()).min_by(f64::total_cmp));
-        match nearest {
-            Some(distance) if distance > 1000.0 => {
-                format!("it shows no ground of the other photos: the nearest is {:.1} km away", distance / 1000.0)
-            }
-            Some(distance) => {
-                format!("no matches connect it with the other photos, the nearest of which is {distance:.0} m away")
-            }
-            None => "no matches connect it with the other photos".to_owned(),
-        }
-    });
-    Ok(())
 }
 
 /// Drops photos with their keypoints and pairs, and renumbers the rest.

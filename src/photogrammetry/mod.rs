@@ -4,7 +4,7 @@
 //! other photos find again, [`pairs`] guesses which photos overlap, [`matching`] says which points are the same, and
 //! [`tracks`] joins them over many photos. [`start`] puts all cameras roughly in their places at once, [`bundle`]
 //! adjusts cameras, lenses and points together, in rounds that [`orient`] and [`adjust`] direct, onto GPS and the surveyed
-//! points of [`gcp`]. [`surface`] makes heights of the points; [`orthorectify`] looks from the ground into the photos;
+//! points of [`gcp`]. A flight with holes is several [`blocks`], each adjusted by itself. [`surface`] makes heights of the points; [`orthorectify`] looks from the ground into the photos;
 //! [`exposure`] makes them equally bright; [`mosaic`] joins them, tile by tile, into a COG. [`report`] says how good it is.
 //!
 //! It promises three things. The same photos give the same pixels, whatever the number of threads, and also when
@@ -13,6 +13,7 @@
 //! be used is a line in the report, never a failed flight.
 
 mod adjust;
+mod blocks;
 mod bundle;
 mod camera;
 mod connect;
@@ -34,6 +35,7 @@ mod stitch;
 mod surface;
 mod tracks;
 
+pub use blocks::BlockReport;
 pub use camera::Camera;
 pub use error::{Error, Result};
 pub use gcp::{Gcp, Role, read_gcps};

@@ -95,10 +95,6 @@ fn pull_onto_survey(
     if !has_gps && control.len() < 3 {
         return Err(Error::TooFewGcps { usable: control.len(), total: gcps.len() });
     }
-    let unused = gcps.len() - surveyed.iter().filter(|point| point.marks.len() > 1).count();
-    if unused > 0 {
-        notes.push(format!("{unused} surveyed points are marked in fewer than two of the used photos"));
-    }
     if control.is_empty() {
         return Ok(surveyed);
     }

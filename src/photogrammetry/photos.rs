@@ -289,6 +289,31 @@ impl Flight {
         });
     }
 
+    /// The same flight with some of its photos only (indices going up), their cameras and sorties renumbered from zero.
+    /// The rejected ones stay behind.
+    pub fn part(&self, members: &[usize]) -> Self {
+        let number = |of: fn(&Photo) -> usize| {
+            let used: std::collections::BTreeSet<usize> =
+                members.iter().map(|&index| of(&self.photos[index])).collect();
+            used.into_iter().collect::<Vec<usize>>()
+        };
+        let (cameras, sorties) = (number(|photo| photo.camera), number(|photo| photo.sortie));
+        let place =
+            |among: &[usize], wanted| among.binary_search(&wanted).expect("it was collected from the same photos");
+        let photos = members.iter().map(|&index| {
+            let photo = &self.photos[index];
+            let (camera, sortie) = (place(&cameras, photo.camera), place(&sorties, photo.sortie));
+            Photo { camera, sortie, ..photo.clone() }
+        });
+        Self {
+            photos: photos.collect(),
+            cameras: cameras.iter().map(|&camera| self.cameras[camera].clone()).collect(),
+            sorties: sorties.len(),
+            rejected: Vec::new(),
+            ..*self
+        }
+    }
+
     /// Rejects photos for reasons that were found elsewhere.
     pub fn reject(&mut self, rejected: Vec<Rejected>) {
         self.photos.retain(|photo| rejected.iter().all(|other| other.name != photo.name));

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::{
     adjust,
+    blocks::BlockReport,
     bundle::Block,
     camera::Camera,
     exposure::Exposure,
@@ -33,6 +34,8 @@ pub struct Report {
     pub size_px: [usize; 2],
     /// Pixels that some photo covers.
     pub covered_pixels: u64,
+    /// Sets of photos that matches hold together; more than one when the flight has holes.
+    pub blocks: Vec<BlockReport>,
     pub gps: Option<GpsAgreement>,
     pub cameras: Vec<CameraReport>,
     /// Surveyed points of the adjustment.

@@ -6,14 +6,15 @@ use nalgebra::Vector3;
 
 use super::{
     adjust::reprojection_rmse_px,
+    blocks::{Placed, place, separate},
     bundle::Block,
-    connect::{find_keypoints, keep_largest_block, match_photos},
+    connect::{find_keypoints, match_photos},
     error::{Error, Result},
     exposure::Exposure,
     gcp::{self, Gcp, Role},
-    kept::{Kept, Key},
+    kept::Kept,
     mosaic::Mosaic,
-    orient::{Oriented, no_geometry, orient},
+    orient::{Oriented, no_geometry},
     orthorectify::{Grid, native_gsd_m, union, views_of},
     photos::{Flight, PhotoInput, median, sort_out, too_few},
     report::{self, Report, StageReport, peak_memory_mb},
@@ -66,17 +67,15 @@ pub fn stitch(photos: &[PhotoInput], options: &Options, progress: &(dyn Fn(Progr
 
     let mut flight = sort_out(photos, gcp::middle(&options.gcps))?;
     let (gcps, strange) = gcp::vet(&options.gcps, photos, &flight)?;
-    let (mut keypoints, keys) = stages.run("keypoints", |tell| find_keypoints(&mut flight, &kept, tell));
+    let (keypoints, keys) = stages.run("keypoints", |tell| find_keypoints(&mut flight, &kept, tell));
     check_enough(&flight, total)?;
-    let mut pairs = stages.run("matching", |tell| match_photos(&flight, &keypoints, &keys, &kept, tell));
-    keep_largest_block(&mut flight, &mut keypoints, &mut pairs, total)?;
+    let pairs = stages.run("matching", |tell| match_photos(&flight, &keypoints, &keys, &kept, tell));
+    let (parts, alone) = separate(flight, keypoints, &pairs, total)?;
 
-    let made_of = Key::of(&(&flight, keys, &pairs, &gcps));
-    let Oriented { mut block, surveyed, rejected, mut notes } = stages.run("adjustment", |_| {
-        kept.try_get("adjustment", &made_of, || orient(flight.clone(), keypoints, pairs, &gcps))
-    })?;
+    let Placed { mut flight, oriented, blocks } = stages.run("adjustment", |_| place(parts, &keys, &gcps, &kept))?;
+    let Oriented { mut block, surveyed, mut notes, .. } = oriented;
     notes.extend(strange);
-    flight.reject(rejected);
+    flight.rejected.extend(alone);
     check_enough(&flight, total)?;
 
     let ground = stages.run("surface", |_| Ground::of(&block))?;
@@ -122,6 +121,7 @@ pub fn stitch(photos: &[PhotoInput], options: &Options, progress: &(dyn Fn(Progr
         crs: crs.to_string(),
         size_px: grid.size,
         covered_pixels: drawn.covered_pixels,
+        blocks,
         gps,
         cameras,
         control_points,

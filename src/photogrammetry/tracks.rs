@@ -98,8 +98,8 @@ fn share_a_photo(a: &[Sighting], b: &[Sighting]) -> bool {
     false
 }
 
-/// The photos of the largest set that pairs connect, and for every photo how many matches it has in all.
-pub fn largest_block(photos: usize, pairs: &[PairMatches]) -> Vec<bool> {
+/// The sets of photos that pairs connect, the largest first; indices within a set go up.
+pub fn connected_sets(photos: usize, pairs: &[PairMatches]) -> Vec<Vec<usize>> {
     let mut group: Vec<usize> = (0..photos).collect();
     // As many rounds as the longest chain needs; a few in practice.
     loop {
@@ -113,12 +113,13 @@ pub fn largest_block(photos: usize, pairs: &[PairMatches]) -> Vec<bool> {
             break;
         }
     }
-    let mut sizes = vec![0usize; photos];
-    for &g in &group {
-        sizes[g] += 1;
+    let mut sets: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for (photo, group) in group.into_iter().enumerate() {
+        sets.entry(group).or_default().push(photo);
     }
-    let largest = (0..photos).max_by_key(|&g| (sizes[g], std::cmp::Reverse(g)));
-    group.iter().map(|&g| Some(g) == largest).collect()
+    let mut sets: Vec<Vec<usize>> = sets.into_values().collect();
+    sets.sort_by_key(|set| std::cmp::Reverse(set.len()));
+    sets
 }
 
 #[cfg(test)]
@@ -148,8 +149,8 @@ mod tests {
     }
 
     #[test]
-    fn the_largest_block_leaves_strangers_out() {
+    fn photos_that_pairs_connect_are_a_set() {
         let pairs = [pair(0, 1, &[[0, 0]]), pair(3, 4, &[[0, 0]]), pair(4, 5, &[[0, 0]]), pair(1, 2, &[])];
-        assert_eq!(largest_block(6, &pairs), [false, false, false, true, true, true]);
+        assert_eq!(connected_sets(6, &pairs), [vec![3, 4, 5], vec![0, 1], vec![2]]);
     }
 }

@@ -2,6 +2,7 @@
 
 mod bad_photos;
 mod flights;
+mod holes;
 mod surveys;
 
 use std::path::{Path, PathBuf};
@@ -101,6 +102,11 @@ fn stitch_quietly(photos: &[PhotoInput], out: PathBuf) -> Result<Report, Error> 
 
 /// The shift in metres, east and north, that makes the orthophoto most like the texture, and the likeness there.
 fn shift_of(ortho: &Path) -> ([f64; 2], f64) {
+    shift_around(ortho, [0.0, 0.0])
+}
+
+/// The same around another place than the origin.
+fn shift_around(ortho: &Path, around: [f64; 2]) -> ([f64; 2], f64) {
     let raster = Raster::open(ortho).unwrap();
     let transform = raster.geo_transform().unwrap();
     let to_utm = Projection::new(Crs::WGS84, Crs::utm_at([ORIGIN[0], ORIGIN[1]])).unwrap();
@@ -116,8 +122,9 @@ fn shift_of(ortho: &Path) -> ([f64; 2], f64) {
         (at(x, y) * (1.0 - fx) + at(x + 1, y) * fx) * (1.0 - fy)
             + (at(x, y + 1) * (1.0 - fx) + at(x + 1, y + 1) * fx) * fy
     };
-    let places: Vec<[f64; 2]> =
-        (0..400).map(|i| [f64::from(i % 20) * 0.7 + 0.5, f64::from(i / 20) * 0.35 - 0.5]).collect();
+    let places: Vec<[f64; 2]> = (0..400)
+        .map(|i| [around[0] + f64::from(i % 20) * 0.7 + 0.5, around[1] + f64::from(i / 20) * 0.35 - 0.5])
+        .collect();
     let seen: Vec<f64> = places.iter().map(|p| value_at(p[0], p[1])).collect();
     let mut best = ([0.0; 2], f64::NEG_INFINITY);
     for step in 0..41 * 41 {
