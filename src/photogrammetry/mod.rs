@@ -29,6 +29,7 @@ mod orient;
 mod orthorectify;
 mod pairs;
 mod photos;
+mod reduced;
 mod report;
 mod start;
 mod stitch;
@@ -45,3 +46,5 @@ pub use stitch::{Options, Progress, stitch};
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod toy;

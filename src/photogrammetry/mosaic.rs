@@ -102,7 +102,7 @@ impl Mosaic<'_> {
                 .map(|index| {
                     let (x, y) = ((index % size[0]) as f64 + 0.5, (index / size[0]) as f64 + 0.5);
                     let point = ground_point(&lattice, self.surface, x, y);
-                    if !self.views.iter().any(|view| within(view, &point) && view.see(&point).is_some()) {
+                    if !self.views.iter().any(|view| view.may_see(&point) && view.see(&point).is_some()) {
                         return DEM_NODATA;
                     }
                     self.flight.frame.to_lonlat([point.x, point.y, point.z])[2] as f32
@@ -249,12 +249,6 @@ fn cost_of(view: &View, point: &Vector3<f64>, pixel: &Vector2<f64>) -> f64 {
     let inside = pixel.x.min(pixel.y).min(camera.width_px - pixel.x).min(camera.height_px - pixel.y);
     let margin = FRAME_MARGIN * camera.width_px.max(camera.height_px);
     view.slant(point) + FRAME_PENALTY * (1.0 - inside / margin).max(0.0)
-}
-
-fn within(view: &View, point: &Vector3<f64>) -> bool {
-    let [west, south, east, north] = view.extent;
-    let margin = 0.15 * (east - west).max(north - south);
-    point.x > west - margin && point.x < east + margin && point.y > south - margin && point.y < north + margin
 }
 
 /// Tiles of the grid, row by row, every other row backwards.

@@ -26,6 +26,8 @@ pub struct Grid {
 
 /// No side of an orthophoto is longer than this: photos placed wrongly would ask for terabytes.
 const LONGEST_SIDE: usize = 400_000;
+/// Relief shifts what a photo sees by up to this share of what it sees on level ground.
+const EXTENT_MARGIN: f64 = 0.15;
 /// Coordinates are converted on a lattice of this many pixels and interpolated: 1e-4 pixel at any useful GSD.
 const LATTICE: usize = 32;
 
@@ -44,6 +46,13 @@ impl View {
     /// Where the photo shows a ground point; `None` outside its frame.
     pub fn see(&self, point: &Vector3<f64>) -> Option<Vector2<f64>> {
         self.camera.project(&self.exterior.in_camera(point)).filter(|pixel| self.camera.contains(pixel))
+    }
+
+    /// Whether a point is near enough to the ground that the photo sees to be worth a closer look.
+    pub fn may_see(&self, point: &Vector3<f64>) -> bool {
+        let [west, south, east, north] = self.extent;
+        let margin = EXTENT_MARGIN * (east - west).max(north - south);
+        point.x > west - margin && point.x < east + margin && point.y > south - margin && point.y < north + margin
     }
 
     /// How slanted the photo sees a point: the tangent of the angle to the vertical.

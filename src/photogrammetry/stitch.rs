@@ -17,6 +17,7 @@ use super::{
     orient::{Oriented, no_geometry},
     orthorectify::{Grid, native_gsd_m, union, views_of},
     photos::{Flight, PhotoInput, median, sort_out, too_few},
+    reduced::Reduced,
     report::{self, Report, StageReport, peak_memory_mb},
     surface::Surface,
 };
@@ -79,10 +80,13 @@ pub fn stitch(photos: &[PhotoInput], options: &Options, progress: &(dyn Fn(Progr
     check_enough(&flight, total)?;
 
     let ground = stages.run("surface", |_| Ground::of(&block))?;
-    let exposure = stages.run("exposure", |_| Exposure::estimate(&block));
+    let views = views_of(&block, ground.height_m);
+    let exposure = stages.run("exposure", |tell| {
+        let reduced = Reduced::read(&flight, tell)?;
+        Ok::<_, Error>(Exposure::estimate(&block, &views, &ground.surface, &reduced))
+    })?;
     let gsd_m = options.gsd_m.unwrap_or(ground.gsd_m);
     let crs = options.crs.unwrap_or_else(|| Crs::utm_at([flight.origin[0], flight.origin[1]]));
-    let views = views_of(&block, ground.height_m);
     let extent = union(views.iter().map(|view| view.extent));
     let grid = Grid::covering(&flight, extent, ground.height_m, crs, gsd_m)?;
     let mosaic = Mosaic {

@@ -1,0 +1,130 @@
+//! Every photo at a glance: small copies that fit into memory all at once.
+//!
+//! Colours are compared on these, for the exposure and for the seams, so that each photo is decoded but once for both.
+//! The copies of two thousand photos take as much memory as those of five hundred: they get smaller.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use nalgebra::Vector2;
+use rayon::prelude::*;
+
+use super::{error::Result, photos::Flight};
+use crate::raster::{Rgb8, read_photo};
+
+/// The longer side of a copy, at most: a pixel is then 8 to 20 cm of the ground, and a person is a few of them.
+const LONGEST_SIDE: usize = 512;
+/// All copies together, bytes.
+const MOST_BYTES: usize = 384 << 20;
+
+/// The small copies of a flight's photos, in the order of the flight.
+pub struct Reduced {
+    /// How many pixels of a photo are one of its copy, across and down.
+    pub factor: usize,
+    pictures: Vec<Rgb8>,
+}
+
+impl Reduced {
+    /// Decodes all photos and keeps small copies. `tell` hears the share done.
+    ///
+    /// # Errors
+    /// [`super::Error::Raster`] when a photo can no longer be read.
+    pub fn read(flight: &Flight, tell: &(dyn Fn(f64) + Sync)) -> Result<Self> {
+        let factor = factor_for(flight);
+        let finished = AtomicUsize::new(0);
+        let read = |photo: &super::photos::Photo| -> Result<Rgb8> {
+            let copy = shrink(&read_photo(&photo.path)?, factor);
+            tell((finished.fetch_add(1, Ordering::Relaxed) + 1) as f64 / flight.photos.len() as f64);
+            Ok(copy)
+        };
+        let pictures = flight.photos.par_iter().map(read).collect::<Result<_>>()?;
+        Ok(Self { factor, pictures })
+    }
+
+    /// The colour at a pixel of the photo, linear between the pixels of its copy, the border repeated outside.
+    pub fn colour(&self, photo: usize, pixel: &Vector2<f64>) -> [f32; 3] {
+        let picture = &self.pictures[photo];
+        let scale = 1.0 / self.factor as f64;
+        let x = (pixel.x * scale - 0.5).clamp(0.0, (picture.width - 1) as f64) as f32;
+        let y = (pixel.y * scale - 0.5).clamp(0.0, (picture.height - 1) as f64) as f32;
+        let (left, top) = (x as usize, y as usize);
+        let (fx, fy) = (x - left as f32, y - top as f32);
+        let (right, below) = ((left + 1).min(picture.width - 1), (top + 1).min(picture.height - 1));
+        let at = |column: usize, row: usize| picture.pixel(column, row).map(f32::from);
+        let (a, b, c, d) = (at(left, top), at(right, top), at(left, below), at(right, below));
+        std::array::from_fn(|i| (a[i] * (1.0 - fx) + b[i] * fx) * (1.0 - fy) + (c[i] * (1.0 - fx) + d[i] * fx) * fy)
+    }
+
+    #[cfg(test)]
+    pub fn of_pictures(factor: usize, photos: &[Rgb8]) -> Self {
+        Self { factor, pictures: photos.iter().map(|photo| shrink(photo, factor)).collect() }
+    }
+}
+
+fn factor_for(flight: &Flight) -> usize {
+    let sizes = flight.photos.iter().map(|photo| {
+        let camera = &flight.cameras[photo.camera].prior;
+        [camera.width_px as usize, camera.height_px as usize]
+    });
+    let bytes = |factor: usize| sizes.clone().map(|[w, h]| 3 * (w / factor) * (h / factor)).sum::<usize>();
+    let longest = sizes.clone().flatten().max().unwrap_or(1);
+    let mut factor = longest.div_ceil(LONGEST_SIDE).max(1);
+    while bytes(factor) > MOST_BYTES {
+        factor += 1;
+    }
+    factor
+}
+
+/// A picture of means over squares of `factor` pixels; what is left over at the right and below belongs to the last.
+pub fn shrink(picture: &Rgb8, factor: usize) -> Rgb8 {
+    if factor <= 1 {
+        return picture.clone();
+    }
+    let (width, height) = ((picture.width / factor).max(1), (picture.height / factor).max(1));
+    let mut small = Rgb8::new(width, height);
+    let mut sums = vec![0u32; 3 * width];
+    for (row, line) in small.data.chunks_exact_mut(3 * width).enumerate() {
+        sums.fill(0);
+        let rows = row * factor..((row + 1) * factor).min(picture.height);
+        let count = (rows.len() * factor.min(picture.width)) as u32;
+        for source in rows {
+            let pixels = &picture.data[3 * source * picture.width..][..3 * picture.width];
+            for (sum, square) in sums.chunks_exact_mut(3).zip(pixels.chunks(3 * factor)) {
+                for pixel in square.chunks_exact(3) {
+                    for (total, value) in sum.iter_mut().zip(pixel) {
+                        *total += u32::from(*value);
+                    }
+                }
+            }
+        }
+        for (value, sum) in line.iter_mut().zip(&sums) {
+            *value = ((sum + count / 2) / count) as u8;
+        }
+    }
+    small
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checked(width: usize, height: usize, side: usize) -> Rgb8 {
+        let mut picture = Rgb8::new(width, height);
+        for (index, pixel) in picture.data.chunks_exact_mut(3).enumerate() {
+            let even = (index % width / side + index / width / side).is_multiple_of(2);
+            pixel.fill(if even { 40 } else { 200 });
+        }
+        picture
+    }
+
+    #[test]
+    fn a_copy_has_the_mean_colours_at_the_same_places() {
+        let photo = checked(64, 48, 8);
+        let reduced = Reduced::of_pictures(4, std::slice::from_ref(&photo));
+        for (x, y) in [(4.0, 4.0), (12.0, 4.0), (36.0, 44.0), (60.0, 20.0)] {
+            let expected = photo.pixel(x as usize, y as usize).map(f32::from);
+            // In the middle of a square of the board, two of the copy's pixels away from any other.
+            assert_eq!(reduced.colour(0, &Vector2::new(x, y)), expected, "{x} {y}");
+        }
+        assert_eq!(shrink(&photo, 16).pixel(1, 1), [120; 3]);
+    }
+}
