@@ -9,7 +9,7 @@ use super::{Outcome, Session};
 use crate::simulation;
 
 /// Render a synthetic flight over a dike: photos with EXIF and DJI XMP in `images/`, what is really there in
-/// `truth/` (cameras, orthophoto, surface, objects, check points), and `gcp_list.txt` in OpenDroneMap's format.
+/// `truth/` (cameras, orthophoto, surface, cover, objects, check points), and `gcp_list.txt` in OpenDroneMap's format.
 ///
 /// The same options give the same files. With --judge nothing is rendered: an orthophoto of the flight in --out is
 /// compared with its truth. Two classes are planted: "Muskusrat klem" (a muskrat trap) and
@@ -21,7 +21,7 @@ pub(super) struct Args {
     out: PathBuf,
 
     /// Judge this orthophoto, made of the flight in --out by whatever program, instead of rendering a flight
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["seed", "photos", "width", "height", "gsd", "gps"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["seed", "photos", "width", "height", "gsd", "gps", "profile"])]
     judge: Option<PathBuf>,
 
     /// Another seed is another dike, season, camera and flight
@@ -47,6 +47,42 @@ pub(super) struct Args {
     /// How well the drone knows where it is
     #[arg(long, value_enum, default_value_t = GpsArgument::Standard)]
     gps: GpsArgument,
+
+    /// What makes the flight harder; several together as rough,pond
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "PROFILE", default_value = "standard")]
+    profile: Vec<ProfileArgument>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ProfileArgument {
+    /// Nothing: a calm day, 80 % and 70 % overlap
+    Standard,
+    /// Gusts tilt by up to 8 degrees, exposure jumps by up to 25 %, dark corners, altitudes 35 m too high, a poor receiver
+    Rough,
+    /// Rows are read one after the other over 20 to 30 ms while the drone flies on
+    RollingShutter,
+    /// A pond of forty metres without features, whose glitter changes from photo to photo
+    Pond,
+    /// 60 % overlap forward, 40 % sideways
+    Thin,
+    /// A second drone with a wider lens flies every other strip
+    TwoCameras,
+    /// The second half is flown 45 minutes later, with another offset and exposure
+    TwoFlights,
+}
+
+impl ProfileArgument {
+    const fn profile(self) -> Option<simulation::Profile> {
+        match self {
+            Self::Standard => None,
+            Self::Rough => Some(simulation::Profile::Rough),
+            Self::RollingShutter => Some(simulation::Profile::RollingShutter),
+            Self::Pond => Some(simulation::Profile::Pond),
+            Self::Thin => Some(simulation::Profile::Thin),
+            Self::TwoCameras => Some(simulation::Profile::TwoCameras),
+            Self::TwoFlights => Some(simulation::Profile::TwoFlights),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -72,6 +108,7 @@ pub(super) fn run(args: &Args, session: &Session) -> anyhow::Result<Outcome> {
             GpsArgument::Standard => simulation::Gps::Standard,
             GpsArgument::Rtk => simulation::Gps::Rtk,
         },
+        profiles: args.profile.iter().filter_map(|profile| profile.profile()).collect(),
     };
     let bar = session.output.progress(args.photos as u64, "photos");
     let summary = simulation::simulate_with_progress(&options, &|done| bar.set_position(done as u64))

@@ -19,6 +19,10 @@ pub(crate) struct Camera {
     /// What the maker says about the focal length: millimetres, and 35 mm equivalent.
     pub nominal_mm: f64,
     pub nominal_35mm: f64,
+    /// What the maker calls it.
+    pub model: &'static str,
+    /// Time from the first row to the last, seconds; 0 when all are exposed at once.
+    pub readout_s: f64,
 }
 
 /// A camera's position and attitude, in the landscape's frame.
@@ -36,9 +40,22 @@ pub(crate) struct TruePose {
 impl Camera {
     /// Makes a camera of a size: its nominal lens is the same for all seeds, its errors are not.
     pub(crate) fn of(seed: u64, width: usize, height: usize) -> Self {
-        let mut dice = Dice::new(seed, "camera");
+        Self::made(Dice::new(seed, "camera"), width, height, [8.8, 26.0], "POLDER-SIM")
+    }
+
+    /// Makes the camera of the second drone, which sees a little more.
+    pub(crate) fn wider(seed: u64, width: usize, height: usize) -> Self {
+        Self::made(Dice::new(seed, "second camera"), width, height, [8.1, 24.0], "POLDER-SIM-W")
+    }
+
+    fn made(
+        mut dice: Dice,
+        width: usize,
+        height: usize,
+        [nominal_mm, nominal_35mm]: [f64; 2],
+        model: &'static str,
+    ) -> Self {
         let (w, h) = (width as f64, height as f64);
-        let nominal_35mm = 26.0;
         let focal_px = nominal_35mm / 36.0 * w * (1.0 + dice.between(-0.02, 0.02));
         // Offsets and distortion of a mass-produced camera; the strength of one whose maker corrects little.
         Self {
@@ -48,8 +65,10 @@ impl Camera {
             centre: [w / 2.0 + w * dice.normal() * 0.0025, h / 2.0 + w * dice.normal() * 0.0025],
             radial: [-0.045 + 0.008 * dice.normal(), 0.012 + 0.003 * dice.normal(), -0.002],
             tangential: [0.0004 * dice.normal(), 0.0004 * dice.normal()],
-            nominal_mm: 8.8,
+            nominal_mm,
             nominal_35mm,
+            model,
+            readout_s: 0.0,
         }
     }
 

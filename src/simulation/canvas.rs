@@ -98,6 +98,12 @@ impl Canvas {
         [(dx * self.axis[0] + dy * self.axis[1]) / self.cell, (dx * self.axis[1] - dy * self.axis[0]) / self.cell]
     }
 
+    /// Returns the place, east and north, of a position in points.
+    pub(crate) fn place(&self, [x, y]: [f64; 2]) -> [f64; 2] {
+        let (x, y) = (x * self.cell, y * self.cell);
+        [self.origin[0] + x * self.axis[0] + y * self.axis[1], self.origin[1] + x * self.axis[1] - y * self.axis[0]]
+    }
+
     /// Returns the index of the point before a position and the share of the way to the next ones;
     /// nothing outside.
     fn locate(&self, [x, y]: [f64; 2]) -> Option<(usize, f32, f32)> {
@@ -148,6 +154,7 @@ mod tests {
         let canvas = Canvas::of(&Landscape::new(2, [40.0, 40.0]), frame());
         let [column, row] = canvas.position(frame().place(12.0, 31.0));
         assert!((column - 12.0).abs() < 1e-9 && (row - 31.0).abs() < 1e-9, "{column} {row}");
+        assert_eq!(canvas.place([12.0, 31.0]), frame().place(12.0, 31.0));
     }
 
     /// The canvas differs from the landscape only by the step over which slopes are taken.

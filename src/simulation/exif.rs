@@ -53,7 +53,7 @@ fn fields(shot: &Shot, camera: &Camera) -> Vec<Field> {
     vec![
         text(Tag::ImageDescription, "made by polder simulate"),
         text(Tag::Make, "DJI"),
-        text(Tag::Model, "POLDER-SIM"),
+        text(Tag::Model, camera.model),
         short(Tag::Orientation, 1),
         text(Tag::Software, concat!("polder ", env!("CARGO_PKG_VERSION"))),
         text(Tag::DateTime, &time),
@@ -128,14 +128,15 @@ mod tests {
     use super::*;
     use crate::{
         raster::{Rgb8, encode_jpeg, parse_metadata},
-        simulation::{Gps, flight, landscape::Landscape, site::Site},
+        simulation::{Gps, flight, landscape::Landscape, profile::Conditions, site::Site},
     };
 
     fn shot(gps: Gps) -> (Shot, Camera) {
         let camera = Camera::of(2, 400, 300);
-        let layout = flight::Layout::of(2, &camera, 0.05);
+        let conditions = Conditions::of(2, &[]);
+        let layout = flight::Layout::of(2, &camera, 0.05, conditions.overlap);
         let landscape = Landscape::new(2, layout.well_seen_m());
-        let shots = flight::fly(2, &landscape, &layout, gps, &Site::new().unwrap());
+        let shots = flight::fly(2, &landscape, &layout, gps, &conditions, &Site::new().unwrap());
         (shots[1].clone(), camera)
     }
 

@@ -7,17 +7,18 @@ use super::{
     camera::{Camera, TruePose},
     dice::Dice,
     landscape::Landscape,
+    motion::{self, Motion},
+    profile::Conditions,
     site::Site,
 };
 
-/// Overlap along a strip, and between strips.
-const FORWARD_OVERLAP: f64 = 0.8;
-const SIDE_OVERLAP: f64 = 0.7;
-/// Seconds between photos, and for a turn to the next strip.
+/// Seconds between photos, for a turn to the next strip, and for new batteries.
 const INTERVAL_S: f64 = 2.0;
 const TURN_S: f64 = 9.0;
-/// How long a satellite position keeps its error, seconds.
-const WANDERING_S: f64 = 60.0;
+const BREAK_S: f64 = 45.0 * 60.0;
+/// The second flight starts from the crown of the dike, and its camera is set a third of a stop lower.
+const SECOND_START_M: f64 = 3.6;
+const SECOND_EXPOSURE: f64 = 0.85;
 
 /// How the photos lie: strips along the dike, and where things are planted so that three photos see them.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,7 +37,12 @@ pub(crate) struct Layout {
 pub(crate) struct Shot {
     pub name: String,
     pub strip: usize,
+    /// Which of the flight's cameras took it.
+    pub camera: usize,
+    /// Where the camera was in the middle of the exposure.
     pub pose: TruePose,
+    /// How it moved meanwhile; still under a shutter that opens and closes for all rows at once.
+    pub motion: Motion,
     pub taken_at: DateTime<FixedOffset>,
     pub recorded: Recorded,
     /// Brightness against a perfect exposure, red, green, blue.
@@ -57,10 +63,10 @@ pub(crate) struct Recorded {
 
 impl Layout {
     /// Plans strips of equal length, about three times as many photos along as across; the last may be shorter.
-    pub(crate) fn of(photos: usize, camera: &Camera, gsd_m: f64) -> Self {
+    pub(crate) fn of(photos: usize, camera: &Camera, gsd_m: f64, [forward, side]: [f64; 2]) -> Self {
         let strips = ((photos as f64 / 3.0).sqrt().round() as usize).clamp(1, photos.max(1));
         let footprint = [camera.width as f64 * gsd_m, camera.height as f64 * gsd_m];
-        let spacing = [footprint[0] * (1.0 - SIDE_OVERLAP), footprint[1] * (1.0 - FORWARD_OVERLAP)];
+        let spacing = [footprint[0] * (1.0 - side), footprint[1] * (1.0 - forward)];
         Self { strips, photos, footprint, spacing, height_m: camera.focal_px * gsd_m }
     }
 
@@ -85,6 +91,17 @@ impl Layout {
         ]
     }
 
+    /// Returns the photo with which a second flight begins: half of the strips, or of the only one, are flown.
+    fn second_flight(&self) -> usize {
+        if self.strips > 1 { self.strips.div_ceil(2) * self.in_strip() } else { self.photos.div_ceil(2) }
+    }
+
+    /// Tells whether the second of two drones takes a photo: each flies every other strip, or every other photo.
+    fn by_second_drone(&self, index: usize) -> bool {
+        let turn = if self.strips > 1 { index / self.in_strip() } else { index };
+        turn % 2 == 1
+    }
+
     /// Returns where each photo is planned: strip, along, across, and whether the strip is flown backwards.
     fn stations(&self) -> Vec<(usize, f64, f64, bool)> {
         let per_strip = self.in_strip();
@@ -101,46 +118,81 @@ impl Layout {
     }
 }
 
+impl Shot {
+    /// Returns where the camera was when a row of the photo was read, or a share of the way to the next row.
+    pub(crate) fn pose_at(&self, row: f64, camera: &Camera) -> TruePose {
+        if camera.readout_s == 0.0 {
+            return self.pose;
+        }
+        self.motion.after(&self.pose, camera.readout_s * (row / camera.height as f64 - 0.5))
+    }
+}
+
 /// Flies over a landscape: the same seed flies the same flight.
-pub(crate) fn fly(seed: u64, landscape: &Landscape, layout: &Layout, gps: Gps, site: &Site) -> Vec<Shot> {
+pub(crate) fn fly(
+    seed: u64,
+    landscape: &Landscape,
+    layout: &Layout,
+    gps: Gps,
+    conditions: &Conditions,
+    site: &Site,
+) -> Vec<Shot> {
     let mut dice = Dice::new(seed, "flight");
-    let mut receiver = Receiver::switched_on(seed, gps, site);
-    let mut exposure = Wander::new(0.05, 20.0);
+    let mut receiver = Receiver::switched_on(seed, gps, conditions, site);
+    let [exposure_sigma, exposure_memory_s] = conditions.exposure;
+    let mut exposure = Wander::new(exposure_sigma, exposure_memory_s);
+    let (mut setting, gust) = (1.0, conditions.most_gust);
     let axis = landscape.axis();
     let heading = axis[0].atan2(axis[1]).to_degrees();
     let start = take_off_time(landscape.month(), &mut dice);
     let mut elapsed_s = 0.0;
     let mut shots: Vec<Shot> = Vec::with_capacity(layout.photos);
     for (index, (strip, along, across, backwards)) in layout.stations().into_iter().enumerate() {
+        let landed = conditions.two_flights && index == layout.second_flight();
         let passed_s = if index == 0 {
             0.0
+        } else if landed {
+            BREAK_S
         } else if shots[index - 1].strip == strip {
             INTERVAL_S
         } else {
             TURN_S
         };
         elapsed_s += passed_s;
-        let (along, across) = (along + 0.35 * dice.normal(), across + 0.35 * dice.normal());
+        if landed {
+            receiver = Receiver::switched_on(seed ^ 0x5EC0, gps, conditions, site);
+            receiver.take_off_height_m += SECOND_START_M;
+            setting = SECOND_EXPOSURE;
+        }
+        let drift = conditions.drift_m;
+        let (along, across) = (along + drift[0] * dice.normal(), across + drift[0] * dice.normal());
         let pose = TruePose {
             enu: [
                 along * axis[0] - across * axis[1],
                 along * axis[1] + across * axis[0],
-                layout.height_m + 0.25 * dice.normal(),
+                layout.height_m + drift[1] * dice.normal(),
             ],
-            yaw_deg: wrapped(heading + if backwards { 180.0 } else { 0.0 } + 1.5 * dice.normal()),
-            pitch_deg: -90.0 + 1.3 * dice.normal(),
-            roll_deg: 1.3 * dice.normal(),
+            yaw_deg: wrapped(heading + if backwards { 180.0 } else { 0.0 } + conditions.yaw_deg * dice.normal()),
+            pitch_deg: -90.0 + conditions.tilt_deg * dice.normal().clamp(-gust, gust),
+            roll_deg: conditions.tilt_deg * dice.normal().clamp(-gust, gust),
         };
-        let light = exposure.after(passed_s, &mut dice);
-        let white = [0.008 * dice.normal(), 0.0, 0.008 * dice.normal()];
+        let most = conditions.most_exposure;
+        let light = exposure.after(passed_s, &mut dice).clamp(-most, most);
+        let white = [conditions.white * dice.normal(), 0.0, conditions.white * dice.normal()];
         shots.push(Shot {
             name: format!("DJI_{:04}.JPG", index + 1),
             strip,
+            camera: usize::from(conditions.two_cameras && layout.by_second_drone(index)),
+            motion: Motion::default(),
             taken_at: start + TimeDelta::milliseconds((elapsed_s * 1000.0) as i64),
             recorded: receiver.record(&pose, passed_s, site),
-            gain: white.map(|w| (1.0 + light + w) as f32),
+            gain: white.map(|w| ((1.0 + light + w) * setting) as f32),
             pose,
         });
+    }
+    if conditions.readout_s > 0.0 {
+        let speed = layout.spacing[1] / INTERVAL_S;
+        motion::estimate(&mut shots, speed);
     }
     shots
 }
@@ -186,20 +238,24 @@ struct Receiver {
     take_off_height_m: f64,
     compass_deg: f64,
     gimbal_deg: [f64; 2],
+    /// What changes from photo to photo: compass and gimbal, degrees.
+    jitter_deg: [f64; 2],
 }
 
 impl Receiver {
-    fn switched_on(seed: u64, gps: Gps, site: &Site) -> Self {
+    fn switched_on(seed: u64, gps: Gps, conditions: &Conditions, site: &Site) -> Self {
         let mut dice = Dice::new(seed, "receiver");
-        // 1.2 m is the deviation in the plane, so 0.85 m on each axis.
         let (sigma, vertical, memory) = match gps {
-            Gps::Standard => (0.85, 0.25, WANDERING_S),
+            Gps::Standard => (conditions.gps_m[0], conditions.gps_m[1], conditions.gps_memory_s),
             Gps::Rtk => (RTK_SIGMA_M[0], RTK_SIGMA_M[2], 0.5),
         };
+        let ([compass, compass_jitter], [gimbal, gimbal_jitter]) = (conditions.compass_deg, conditions.gimbal_deg);
+        let offset = if gps == Gps::Rtk { 0.0 } else { dice.between(-35.0, 35.0) };
         Self {
-            altitude_offset_m: if gps == Gps::Rtk { 0.0 } else { dice.between(-35.0, 35.0) },
-            compass_deg: 1.5 * dice.normal(),
-            gimbal_deg: [0.3 * dice.normal(), 0.3 * dice.normal()],
+            altitude_offset_m: conditions.altitude_offset_m.unwrap_or(offset),
+            compass_deg: compass * dice.normal(),
+            gimbal_deg: [gimbal * dice.normal(), gimbal * dice.normal()],
+            jitter_deg: [compass_jitter, gimbal_jitter],
             dice,
             gps,
             errors: [Wander::new(sigma, memory), Wander::new(sigma, memory), Wander::new(vertical, memory)],
@@ -212,9 +268,10 @@ impl Receiver {
         let dice = &mut self.dice;
         let error: [f64; 3] = std::array::from_fn(|i| self.errors[i].after(passed_s, dice));
         let [lon, lat, height] = site.to_lonlat(std::array::from_fn(|i| pose.enu[i] + error[i]));
-        let yaw = wrapped(pose.yaw_deg + self.compass_deg + 0.4 * dice.normal());
-        let pitch = pose.pitch_deg + self.gimbal_deg[0] + 0.3 * dice.normal();
-        let roll = pose.roll_deg + self.gimbal_deg[1] + 0.3 * dice.normal();
+        let [compass, gimbal] = self.jitter_deg;
+        let yaw = wrapped(pose.yaw_deg + self.compass_deg + compass * dice.normal());
+        let pitch = pose.pitch_deg + self.gimbal_deg[0] + gimbal * dice.normal();
+        let roll = pose.roll_deg + self.gimbal_deg[1] + gimbal * dice.normal();
         Recorded {
             lonlat: [lon, lat],
             absolute_altitude_m: height + self.altitude_offset_m,
@@ -230,20 +287,26 @@ impl Receiver {
 const RTK_SIGMA_M: [f64; 3] = [0.014, 0.014, 0.02];
 
 /// Returns an angle in (-180, 180].
-fn wrapped(degrees: f64) -> f64 {
+pub(crate) fn wrapped(degrees: f64) -> f64 {
     180.0 - (180.0 - degrees).rem_euclid(360.0)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::simulation::Profile;
 
     fn flight(gps: Gps) -> (Site, Layout, Vec<Shot>) {
+        hard_flight(gps, &[])
+    }
+
+    fn hard_flight(gps: Gps, profiles: &[Profile]) -> (Site, Layout, Vec<Shot>) {
+        let conditions = Conditions::of(1, profiles);
         let camera = Camera::of(1, 1600, 1200);
-        let layout = Layout::of(24, &camera, 0.03);
+        let layout = Layout::of(24, &camera, 0.03, conditions.overlap);
         let site = Site::new().unwrap();
         let landscape = Landscape::new(1, layout.well_seen_m());
-        let shots = fly(1, &landscape, &layout, gps, &site);
+        let shots = fly(1, &landscape, &layout, gps, &conditions, &site);
         (site, layout, shots)
     }
 
@@ -283,6 +346,77 @@ mod tests {
                 assert!((pair[1][0] - pair[0][0]).abs() < 1.0, "{pair:?}");
             }
         }
+    }
+
+    /// Whoever has a figure for a seed keeps it: profiles changed nothing about a flight without any.
+    #[test]
+    fn a_standard_flight_stays_as_it_always_was() {
+        let (_, layout, shots) = flight(Gps::Standard);
+        let shot = &shots[9];
+        // Number, value in the first release, and how exactly it was written down.
+        let numbers = [
+            (layout.height_m, 35.006_274_835_171_09, 1e-9),
+            (shot.pose.enu[0], -18.238_410_567_002_54, 1e-9),
+            (shot.pose.enu[1], 1.283_879_049_443_35, 1e-9),
+            (shot.pose.roll_deg, -1.265_915_018_611_280_9, 1e-9),
+            (f64::from(shot.gain[2]), 0.994_257_509_708_404_5, 1e-9),
+            (shot.recorded.lonlat[0], 5.399_736_489, 1e-9),
+            (shot.recorded.absolute_altitude_m, 110.768, 1e-3),
+            (shot.recorded.gimbal[1], -89.68, 0.01),
+        ];
+        for (i, (found, expected, within)) in numbers.into_iter().enumerate() {
+            assert!((found - expected).abs() < within, "number {i}: {found} was {expected}");
+        }
+    }
+
+    #[test]
+    fn a_rough_flight_is_tilted_unequally_exposed_and_thirty_five_metres_too_high() {
+        let (site, _, shots) = hard_flight(Gps::Standard, &[Profile::Rough]);
+        let tilts: Vec<f64> = shots.iter().map(|s| (s.pose.pitch_deg + 90.0).hypot(s.pose.roll_deg)).collect();
+        let most = tilts.iter().copied().fold(0.0, f64::max);
+        assert!((6.0..11.5).contains(&most), "{most}");
+        let gains: Vec<f32> = shots.iter().map(|shot| shot.gain[1]).collect();
+        let steps = gains.windows(2).filter(|pair| (pair[1] - pair[0]).abs() > 0.1).count();
+        assert!(steps > 6 && gains.iter().all(|gain| (0.75..=1.25).contains(gain)), "{gains:?}");
+        let too_high = errors(&site, &shots).iter().map(|e| e[2]).sum::<f64>() / shots.len() as f64;
+        assert!((too_high - 35.0).abs() < 3.0, "{too_high}");
+    }
+
+    #[test]
+    fn under_a_rolling_shutter_the_camera_is_elsewhere_at_each_row() {
+        let (_, layout, shots) = hard_flight(Gps::Standard, &[Profile::RollingShutter]);
+        let camera = Camera { readout_s: 0.025, ..Camera::of(1, 1600, 1200) };
+        let shot = &shots[11];
+        let (first, middle, last) =
+            (shot.pose_at(0.0, &camera), shot.pose_at(600.0, &camera), shot.pose_at(1200.0, &camera));
+        let flown = (last.enu[0] - first.enu[0]).hypot(last.enu[1] - first.enu[1]);
+        // A fifth of the footprint in two seconds, and so a tenth of that in 25 ms; drift is up to a third of it.
+        let expected = layout.spacing[1] / INTERVAL_S * 0.025;
+        assert!((flown / expected - 1.0).abs() < 0.4, "{flown} {expected}");
+        assert!((middle.enu[0] - shot.pose.enu[0]).abs() < 1e-12 && first.yaw_deg != last.yaw_deg);
+        // Forwards is where the next photo is taken.
+        let ahead = [0, 1].map(|i| shots[12].pose.enu[i] - shot.pose.enu[i]);
+        assert!(ahead[0] * shot.motion.velocity_enu_mps[0] + ahead[1] * shot.motion.velocity_enu_mps[1] > 0.0);
+    }
+
+    #[test]
+    fn thin_strips_lie_apart_as_their_overlap_says() {
+        let (_, standard, _) = flight(Gps::Standard);
+        let (_, thin, _) = hard_flight(Gps::Standard, &[Profile::Thin]);
+        assert!((thin.spacing[0] / standard.spacing[0] - 2.0).abs() < 1e-9, "{thin:?}");
+        assert!((thin.spacing[1] / standard.spacing[1] - 2.0).abs() < 1e-9, "{thin:?}");
+    }
+
+    #[test]
+    fn two_flights_have_a_break_and_two_receivers_between_them() {
+        let (site, _, shots) = hard_flight(Gps::Standard, &[Profile::TwoFlights, Profile::TwoCameras]);
+        let breaks: Vec<usize> =
+            (1..24).filter(|&i| (shots[i].taken_at - shots[i - 1].taken_at).num_minutes() > 30).collect();
+        assert_eq!(breaks, [16]);
+        let offsets = errors(&site, &shots);
+        assert!((offsets[15][2] - offsets[16][2]).abs() > 2.0, "{:?}", &offsets[15..17]);
+        let cameras: Vec<usize> = shots.iter().map(|shot| shot.camera).collect();
+        assert!(cameras[..8].iter().all(|&c| c == 0) && cameras[8..16].iter().all(|&c| c == 1), "{cameras:?}");
     }
 
     #[test]

@@ -7,14 +7,18 @@
 
 mod camera;
 mod canvas;
+mod cover;
 mod dice;
 mod error;
 mod exif;
 mod flight;
+mod glitter;
 mod landscape;
+mod motion;
 mod noise;
 mod ortho;
 mod photo;
+mod profile;
 mod run;
 mod score;
 mod site;
@@ -23,6 +27,7 @@ mod truth;
 pub use error::Error;
 pub use landscape::{BANK_DAMAGE, CLASSES, Landscape, MUSKRAT_TRAP, PlantedObject};
 pub use ortho::{OrthoWindow, PlantedBox, render_ortho};
+pub use profile::Profile;
 pub use run::{Gps, Options, Summary, simulate, simulate_with_progress};
 pub use score::{ClassScore, DetectionScore, KindScore, OrthoScore, score_detections, score_orthophoto};
 

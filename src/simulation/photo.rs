@@ -6,6 +6,7 @@ use super::{
     camera::{Camera, TruePose},
     canvas::Canvas,
     flight::Shot,
+    glitter::glitter,
     landscape::Material,
     noise::hash,
 };
@@ -29,11 +30,22 @@ pub(crate) struct Studio<'a> {
     rays: Vec<[f32; 2]>,
     tops: [Tops; 2],
     highest: f32,
-    seed: u32,
+    light: Light,
+}
+
+/// What the day and the lens do to the light.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Light {
+    /// Seed of the sensor's noise and of the water's waves.
+    pub seed: u32,
+    /// Exponent of the darkening towards the corners.
+    pub falloff: f32,
+    /// Towards the sun: east, north, up, of length 1.
+    pub sun: [f32; 3],
 }
 
 impl<'a> Studio<'a> {
-    pub(crate) fn new(canvas: &'a Canvas, camera: &'a Camera, seed: u64) -> Self {
+    pub(crate) fn new(canvas: &'a Canvas, camera: &'a Camera, light: Light) -> Self {
         let (width, count) = (camera.width, camera.width * camera.height);
         let rays = (0..count).into_par_iter().map(|i| {
             let pixel = [(i % width) as f64 + 0.5, (i / width) as f64 + 0.5];
@@ -41,17 +53,17 @@ impl<'a> Studio<'a> {
         });
         let tops = BLOCKS.map(|side| Tops::of(canvas, side));
         let highest = tops[0].heights.iter().copied().fold(f32::MIN, f32::max);
-        Self { canvas, camera, rays: rays.collect(), tops, highest, seed: seed as u32 }
+        Self { canvas, camera, rays: rays.collect(), tops, highest, light }
     }
 
     /// Takes one photo. Memory: 15 bytes a pixel while it works.
     pub(crate) fn photograph(&self, shot: &Shot, number: u32) -> Rgb8 {
         let (width, height) = (self.camera.width, self.camera.height);
-        let view = View::of(&shot.pose, self.canvas);
         let mut light = vec![[0.0_f32; 3]; width * height];
         light.par_chunks_mut(width).enumerate().for_each(|(row, line)| {
+            let view = View::of(&shot.pose_at(row as f64 + 0.5, self.camera), self.canvas);
             for (column, pixel) in line.iter_mut().enumerate() {
-                *pixel = self.look(&view, self.rays[row * width + column]);
+                *pixel = self.look(&view, self.rays[row * width + column], number);
             }
         });
         let mut data = vec![0_u8; width * height * 3];
@@ -64,31 +76,60 @@ impl<'a> Studio<'a> {
         Rgb8 { width, height, data }
     }
 
-    /// Returns the pixel at which a pose sees a place (east, north, up); nothing when it is outside the photo or
+    /// Returns the pixel at which a shot shows a place (east, north, up); nothing when it is outside the photo or
     /// hidden behind something.
-    pub(crate) fn find(&self, pose: &TruePose, place: [f64; 3]) -> Option<[f64; 2]> {
+    pub(crate) fn find(&self, shot: &Shot, place: [f64; 3]) -> Option<[f64; 2]> {
         /// A point at the very border is of no use to anyone.
         const BORDER_PX: f64 = 4.0;
+        self.sees(shot, place, BORDER_PX)
+    }
+
+    /// Does what [`Studio::find`] does, with a border of so many pixels.
+    pub(crate) fn sees(&self, shot: &Shot, place: [f64; 3], border_px: f64) -> Option<[f64; 2]> {
         /// Grass and reeds in front of a point do not hide it.
         const HIDDEN_M: f32 = 0.3;
-        let pixel = self.camera.project(pose.to_camera(place))?;
-        let inside = |at: f64, size: usize| (BORDER_PX..size as f64 - BORDER_PX).contains(&at);
+        let (pose, pixel) = self.project(shot, place)?;
+        let inside = |at: f64, size: usize| (border_px..size as f64 - border_px).contains(&at);
         if !inside(pixel[0], self.camera.width) || !inside(pixel[1], self.camera.height) {
             return None;
         }
-        let view = View::of(pose, self.canvas);
+        let view = View::of(&pose, self.canvas);
         let met = self.meet(&view, view.slope(self.camera.ray(pixel).map(|v| v as f32)))?;
         (met < place[2] as f32 + HIDDEN_M).then_some(pixel)
     }
 
+    /// Returns where a shot sees a place, in front of or behind others, and from where it looked when it did.
+    fn project(&self, shot: &Shot, place: [f64; 3]) -> Option<(TruePose, [f64; 2])> {
+        let mut pose = shot.pose;
+        let mut pixel = self.camera.project(pose.to_camera(place))?;
+        if self.camera.readout_s > 0.0 {
+            // A photo's rows move by a few pixels in all, so each round is a few hundred times nearer than the last.
+            for _ in 0..4 {
+                pose = shot.pose_at(pixel[1], self.camera);
+                pixel = self.camera.project(pose.to_camera(place))?;
+            }
+        }
+        Some((pose, pixel))
+    }
+
     /// Returns the colour that a ray meets, 0 to 255; black beyond the canvas.
-    fn look(&self, view: &View, ray: [f32; 2]) -> [f32; 3] {
+    fn look(&self, view: &View, ray: [f32; 2], moment: u32) -> [f32; 3] {
         let slope = view.slope(ray);
         let Some(height) = self.meet(view, slope) else { return [0.0; 3] };
         let position = view.at(slope, height);
         let colour = self.canvas.colour(position).unwrap_or_default();
         match self.canvas.tallest(position) {
             Some((top, material)) if top - height > WALL_M => wall(colour, material, position, height),
+            Some((_, Material::OpenWater)) => {
+                let place = position.map(|v| (v * self.canvas.cell) as f32);
+                glitter(
+                    colour,
+                    place,
+                    view.to_camera(ray),
+                    self.light.sun,
+                    self.light.seed ^ moment.wrapping_mul(0x85EB_CA6B),
+                )
+            }
             _ => colour,
         }
     }
@@ -157,11 +198,11 @@ impl<'a> Studio<'a> {
     /// Darkens the corners, applies the exposure, adds the noise of the sensor.
     fn expose(&self, light: [f32; 3], column: usize, row: usize, gain: [f32; 3], number: u32) -> [u8; 3] {
         let [u, v] = self.rays[row * self.camera.width + column];
-        // A little under half of the cosine-fourth law is left after the camera's own correction and its curve.
-        let falloff = 1.0 / (1.0 + u * u + v * v).powf(0.45);
+        let falloff = 1.0 / (1.0 + u * u + v * v).powf(self.light.falloff);
         std::array::from_fn(|band| {
             let value = light[band] * gain[band] * falloff;
-            let bits = hash(column as i32 * 3 + band as i32, row as i32, self.seed ^ number.wrapping_mul(0x9E37_79B1));
+            let bits =
+                hash(column as i32 * 3 + band as i32, row as i32, self.light.seed ^ number.wrapping_mul(0x9E37_79B1));
             // Four uniform bytes make a bell of deviation 147.8.
             let bell = bits.to_le_bytes().iter().map(|&b| f32::from(b)).sum::<f32>() - 510.0;
             let sigma = 0.9 + 0.055 * value.sqrt();
@@ -201,6 +242,14 @@ impl View {
             (canvas.position([e, n]), canvas.position([e + 1.0, n]), canvas.position([e, n + 1.0]));
         let from_camera = |p: [f64; 2]| [p[0] - camera[0], p[1] - camera[1]];
         Self { axes: pose.axes(), camera, height: up, east: from_camera(east), north: from_camera(north) }
+    }
+
+    /// Returns the direction from which a ray comes: east, north, up, of length 1.
+    fn to_camera(&self, [u, v]: [f32; 2]) -> [f32; 3] {
+        let [right, down, forward] = &self.axes;
+        let d: [f64; 3] = std::array::from_fn(|i| right[i] * f64::from(u) + down[i] * f64::from(v) + forward[i]);
+        let length = (d[0] * d[0] + d[1] * d[1] + d[2] * d[2]).sqrt();
+        d.map(|v| (-v / length) as f32)
     }
 
     /// Returns how far a ray goes sideways for each metre down, in points.
@@ -247,6 +296,7 @@ mod tests {
     use super::*;
     use crate::simulation::{canvas::Frame, landscape::Landscape};
 
+    const LIGHT: Light = Light { seed: 6, falloff: 0.45, sun: [0.0, 0.6, 0.8] };
     const POSE: TruePose = TruePose { enu: [2.0, -3.0, 25.0], yaw_deg: 30.0, pitch_deg: -88.0, roll_deg: 1.0 };
 
     fn canvas(landscape: &Landscape) -> Canvas {
@@ -259,7 +309,7 @@ mod tests {
     fn rays_end_on_the_surface() {
         let landscape = Landscape::new(6, [40.0, 40.0]);
         let (canvas, camera) = (canvas(&landscape), Camera::of(6, 160, 120));
-        let studio = Studio::new(&canvas, &camera, 6);
+        let studio = Studio::new(&canvas, &camera, LIGHT);
         let view = View::of(&POSE, &canvas);
         for index in (0..160 * 120).step_by(97) {
             let slope = view.slope(studio.rays[index]);
@@ -275,7 +325,7 @@ mod tests {
     fn a_pixel_sees_what_is_projected_to_it() {
         let landscape = Landscape::new(6, [40.0, 40.0]);
         let (canvas, camera) = (canvas(&landscape), Camera::of(6, 160, 120));
-        let studio = Studio::new(&canvas, &camera, 6);
+        let studio = Studio::new(&canvas, &camera, LIGHT);
         let view = View::of(&POSE, &canvas);
         for (column, row) in [(3, 5), (80, 60), (150, 110)] {
             let slope = view.slope(studio.rays[row * 160 + column]);

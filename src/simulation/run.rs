@@ -15,7 +15,8 @@ use super::{
     canvas::{Canvas, Frame},
     exif,
     flight::{self, Layout, Shot},
-    photo::Studio,
+    photo::{Light, Studio},
+    profile::{Conditions, Profile},
     site::Site,
     truth,
 };
@@ -44,6 +45,8 @@ pub struct Options {
     /// Ground sampling distance on the land, in metres; it sets the flying height.
     pub gsd_m: f64,
     pub gps: Gps,
+    /// What makes it harder than a standard flight; nothing does when empty.
+    pub profiles: Vec<Profile>,
 }
 
 impl Default for Options {
@@ -56,6 +59,7 @@ impl Default for Options {
             height: 1200,
             gsd_m: 0.03,
             gps: Gps::Standard,
+            profiles: Vec::new(),
         }
     }
 }
@@ -65,6 +69,7 @@ impl Default for Options {
 pub struct Summary {
     pub seed: u64,
     pub gps: Gps,
+    pub profiles: Vec<Profile>,
     pub photos: usize,
     pub gsd_m: f64,
     pub height_above_ground_m: f64,
@@ -117,19 +122,21 @@ pub fn simulate_with_progress(options: &Options, photo_done: &dyn Fn(usize)) -> 
         ));
     }
     let canvas = Canvas::of(&plan.landscape, frame);
-    let studio = Studio::new(&canvas, &plan.camera, options.seed);
+    let light = Light { seed: options.seed as u32, falloff: plan.conditions.falloff, sun: plan.landscape.sun() };
+    let studios: Vec<Studio<'_>> = plan.cameras.iter().map(|camera| Studio::new(&canvas, camera, light)).collect();
     for (index, shot) in plan.shots.iter().enumerate() {
-        let jpeg = encode_jpeg(&studio.photograph(shot, index as u32), JPEG_QUALITY)?;
-        write_whole(&folders.images.join(&shot.name), &exif::annotate(&jpeg, shot, &plan.camera)?)?;
+        let jpeg = encode_jpeg(&studios[shot.camera].photograph(shot, index as u32), JPEG_QUALITY)?;
+        write_whole(&folders.images.join(&shot.name), &exif::annotate(&jpeg, shot, &plan.cameras[shot.camera])?)?;
         photo_done(index + 1);
     }
     let gcp_list = options.out.join("gcp_list.txt");
-    let scene = truth::Scene { plan: &plan, canvas: &canvas, studio: &studio };
+    let scene = truth::Scene { plan: &plan, canvas: &canvas, studios: &studios };
     let counts = truth::write(&scene, &folders.truth, &gcp_list)?;
     let count = |class: &str| plan.landscape.objects().iter().filter(|object| object.class == class).count();
     Ok(Summary {
         seed: options.seed,
         gps: options.gps,
+        profiles: options.profiles.clone(),
         photos: plan.shots.len(),
         gsd_m: options.gsd_m,
         height_above_ground_m: plan.layout.height_m,
@@ -148,8 +155,11 @@ pub fn simulate_with_progress(options: &Options, photo_done: &dyn Fn(usize)) -> 
 pub(crate) struct Plan {
     pub seed: u64,
     pub gps: Gps,
+    pub profiles: Vec<Profile>,
     pub gsd_m: f64,
-    pub camera: Camera,
+    pub conditions: Conditions,
+    /// The first is the one that the flight was planned for.
+    pub cameras: Vec<Camera>,
     pub layout: Layout,
     pub landscape: Landscape,
     pub site: Site,
@@ -158,12 +168,31 @@ pub(crate) struct Plan {
 
 impl Plan {
     fn of(options: &Options) -> Result<Self> {
-        let camera = Camera::of(options.seed, options.width, options.height);
-        let layout = Layout::of(options.photos, &camera, options.gsd_m);
-        let landscape = Landscape::new(options.seed, layout.well_seen_m());
+        let (seed, size) = (options.seed, [options.width, options.height]);
+        let conditions = Conditions::of(seed, &options.profiles);
+        let mut cameras = vec![Camera::of(seed, size[0], size[1])];
+        if conditions.two_cameras {
+            cameras.push(Camera::wider(seed, size[0], size[1]));
+        }
+        for camera in &mut cameras {
+            camera.readout_s = conditions.readout_s;
+        }
+        let layout = Layout::of(options.photos, &cameras[0], options.gsd_m, conditions.overlap);
+        let landscape = Landscape::of(seed, layout.well_seen_m(), conditions.pond);
         let site = Site::new()?;
-        let shots = flight::fly(options.seed, &landscape, &layout, options.gps, &site);
-        Ok(Self { seed: options.seed, gps: options.gps, gsd_m: options.gsd_m, camera, layout, landscape, site, shots })
+        let shots = flight::fly(seed, &landscape, &layout, options.gps, &conditions, &site);
+        Ok(Self {
+            seed,
+            gps: options.gps,
+            profiles: options.profiles.clone(),
+            gsd_m: options.gsd_m,
+            conditions,
+            cameras,
+            layout,
+            landscape,
+            site,
+            shots,
+        })
     }
 }
 
@@ -219,11 +248,12 @@ fn frame(plan: &Plan, cell: f64) -> Frame {
     /// Below every ditch, and a little to spare at the sides.
     const DEEPEST_M: f64 = -2.0;
     const SPARE_M: f64 = 0.5;
-    let (camera, axis) = (&plan.camera, plan.landscape.axis());
-    let (w, h) = (camera.width as f64, camera.height as f64);
+    let axis = plan.landscape.axis();
+    let (w, h) = (plan.cameras[0].width as f64, plan.cameras[0].height as f64);
     let border = [[0.0, 0.0], [w / 2.0, 0.0], [w, 0.0], [w, h / 2.0], [w, h], [w / 2.0, h], [0.0, h], [0.0, h / 2.0]];
     let (mut low, mut high) = ([f64::MAX; 2], [f64::MIN; 2]);
     for shot in &plan.shots {
+        let camera = &plan.cameras[shot.camera];
         let [right, down, forward] = shot.pose.axes();
         for [u, v] in border.map(|pixel| camera.ray(pixel)) {
             let ray: [f64; 3] = std::array::from_fn(|i| right[i] * u + down[i] * v + forward[i]);
@@ -257,7 +287,16 @@ mod tests {
     use crate::raster::{Raster, Window, read_metadata, read_photo};
 
     fn small(out: &Path, seed: u64) -> Options {
-        Options { out: out.to_owned(), seed, photos: 6, width: 240, height: 180, gsd_m: 0.08, gps: Gps::Rtk }
+        Options {
+            out: out.to_owned(),
+            seed,
+            photos: 6,
+            width: 240,
+            height: 180,
+            gsd_m: 0.08,
+            gps: Gps::Rtk,
+            profiles: Vec::new(),
+        }
     }
 
     fn digest(folder: &Path) -> BTreeMap<String, Vec<u8>> {
@@ -291,8 +330,18 @@ mod tests {
     /// A target looks the same when it is turned by half a turn about its middle.
     #[test]
     fn gcps_are_where_the_photos_show_them() {
+        shows_gcps_where_it_says(Vec::new());
+    }
+
+    /// Three pixels of flight pass during the readout: whoever took one pose for all rows would be off by half of them.
+    #[test]
+    fn gcps_are_where_a_rolling_shutter_shows_them() {
+        shows_gcps_where_it_says(vec![Profile::RollingShutter]);
+    }
+
+    fn shows_gcps_where_it_says(profiles: Vec<Profile>) {
         let folder = tempfile::tempdir().unwrap();
-        let options = Options { width: 640, height: 480, gsd_m: 0.03, photos: 9, ..small(folder.path(), 2) };
+        let options = Options { width: 640, height: 480, gsd_m: 0.03, photos: 9, profiles, ..small(folder.path(), 2) };
         let summary = simulate(&options).unwrap();
         let list = fs::read_to_string(&summary.gcp_list).unwrap();
         assert_eq!(list.lines().next(), Some("EPSG:32631"));
@@ -326,6 +375,64 @@ mod tests {
         };
         let tries = (0..289).map(|i| [f64::from(i % 17) / 4.0 - 2.0, f64::from(i / 17) / 4.0 - 2.0]);
         tries.min_by(|a, b| asymmetry([px + a[0], py + a[1]]).total_cmp(&asymmetry([px + b[0], py + b[1]]))).unwrap()
+    }
+
+    #[test]
+    fn the_truth_says_what_was_flown() {
+        let folder = tempfile::tempdir().unwrap();
+        let profiles = vec![Profile::RollingShutter, Profile::TwoCameras];
+        let summary = simulate(&Options { profiles, ..small(folder.path(), 3) }).unwrap();
+        let text = fs::read_to_string(summary.truth.join("cameras.json")).unwrap();
+        let cameras: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(cameras["about"]["profiles"], serde_json::json!(["rolling-shutter", "two-cameras"]));
+        let readout = cameras["cameras"][1]["readout_s"].as_f64().unwrap();
+        assert!((0.02..0.03).contains(&readout) && cameras["camera"]["readout_s"].as_f64() == Some(readout));
+        let second = cameras["photos"].as_array().unwrap().iter().find(|photo| photo["camera"] == 1).unwrap();
+        assert!(second["motion"]["velocity_enu_mps"][0].is_f64(), "{second}");
+        let photo = read_metadata(&summary.images.join(second["name"].as_str().unwrap())).unwrap();
+        assert_eq!(photo.model.as_deref(), Some("POLDER-SIM-W"));
+    }
+
+    /// Over the wide pond two photos of one flight agree on no wave, only on where the sun is; the truth is calm.
+    #[test]
+    fn open_water_looks_different_in_each_photo_and_calm_in_the_truth() {
+        let landscape = Landscape::of(3, [60.0, 60.0], true);
+        let canvas_of = |centre: [f64; 2]| {
+            let frame = Frame {
+                origin: [centre[0] - 6.0, centre[1] + 6.0],
+                axis: [1.0, 0.0],
+                cell: 0.06,
+                width: 200,
+                height: 200,
+            };
+            Canvas::of(&landscape, frame)
+        };
+        let centre = landscape.pond_centre();
+        let canvas = canvas_of(centre);
+        let camera = Camera::of(3, 120, 90);
+        let light = Light { seed: 3, falloff: 0.0, sun: landscape.sun() };
+        let studio = Studio::new(&canvas, &camera, light);
+        let pose = crate::simulation::camera::TruePose {
+            enu: [centre[0], centre[1], 5.0],
+            yaw_deg: 0.0,
+            pitch_deg: -90.0,
+            roll_deg: 0.0,
+        };
+        let options = Options { gps: Gps::Rtk, ..small(Path::new("nowhere"), 3) };
+        let shot = Shot { pose, gain: [1.0; 3], ..Plan::of(&options).unwrap().shots[0].clone() };
+        let (one, other) = (studio.photograph(&shot, 1), studio.photograph(&shot, 2));
+        let deviation = |photo: &crate::raster::Rgb8| {
+            let green: Vec<f64> = photo.data.chunks_exact(3).map(|pixel| f64::from(pixel[1])).collect();
+            let mean = green.iter().sum::<f64>() / green.len() as f64;
+            (mean, green.into_iter().map(|v| v - mean).collect::<Vec<f64>>())
+        };
+        let ((mean, a), (_, b)) = (deviation(&one), deviation(&other));
+        let product = |x: &[f64], y: &[f64]| x.iter().zip(y).map(|(x, y)| x * y).sum::<f64>();
+        let correlation = product(&a, &b) / (product(&a, &a) * product(&b, &b)).sqrt();
+        assert!(correlation.abs() < 0.2 && mean > 20.0, "{correlation} {mean}");
+        let calm = canvas.colour([100.0, 100.0]).unwrap();
+        let near = canvas.colour([60.0, 130.0]).unwrap();
+        assert!((calm[1] - near[1]).abs() < 2.0, "{calm:?} {near:?}");
     }
 
     #[test]

@@ -9,7 +9,9 @@ use serde_json::{Value, json};
 
 use super::{
     Result,
+    camera::Camera,
     canvas::Canvas,
+    cover,
     flight::Shot,
     photo::Studio,
     run::{Plan, write_whole},
@@ -26,7 +28,8 @@ const LEAST_SIGHTINGS: usize = 3;
 pub(crate) struct Scene<'a> {
     pub plan: &'a Plan,
     pub canvas: &'a Canvas,
-    pub studio: &'a Studio<'a>,
+    /// One for each camera.
+    pub studios: &'a [Studio<'a>],
 }
 
 pub(crate) struct Counts {
@@ -34,8 +37,8 @@ pub(crate) struct Counts {
     pub check_points: usize,
 }
 
-/// Writes `objects.geojson`, `scenery.geojson`, `check_points.csv`, `ortho.tif` and `dsm.tif` into a folder, and the
-/// list of GCPs for the software that stitches.
+/// Writes `objects.geojson`, `scenery.geojson`, `check_points.csv`, `ortho.tif`, `dsm.tif` and `cover.tif` into a
+/// folder, and the list of GCPs for the software that stitches.
 pub(crate) fn write(scene: &Scene<'_>, folder: &Path, gcp_list: &Path) -> Result<Counts> {
     write_whole(&folder.join("objects.geojson"), pretty(&objects(scene)).as_bytes())?;
     write_whole(&folder.join("scenery.geojson"), pretty(&scenery(scene)).as_bytes())?;
@@ -45,6 +48,7 @@ pub(crate) fn write(scene: &Scene<'_>, folder: &Path, gcp_list: &Path) -> Result
     write_whole(gcp_list, list.as_bytes())?;
     write_ortho(scene, &folder.join("ortho.tif"))?;
     write_dsm(scene, &folder.join("dsm.tif"))?;
+    cover::write(scene, &folder.join("cover.tif"))?;
     Ok(Counts { gcps, check_points: points })
 }
 
@@ -55,8 +59,10 @@ fn pretty(value: &Value) -> String {
 }
 
 /// Returns the content of `cameras.json`: the camera, and the true pose of each photo.
+///
+/// What only some profiles have (a second camera, rows that are read one after the other) stands in fields of its own,
+/// so that the file of a standard flight is the same as before there were profiles.
 pub(crate) fn cameras(plan: &Plan) -> Result<String> {
-    let camera = &plan.camera;
     let photos: Vec<Value> = plan
         .shots
         .iter()
@@ -64,7 +70,7 @@ pub(crate) fn cameras(plan: &Plan) -> Result<String> {
             let pose = &shot.pose;
             let [lon, lat, height] = plan.site.to_lonlat(pose.enu);
             let [x, y, _] = plan.site.to_grid(pose.enu)?;
-            Ok(json!({
+            let mut photo = json!({
                 "name": shot.name,
                 "strip": shot.strip,
                 "taken_at": shot.taken_at.to_rfc3339(),
@@ -77,10 +83,17 @@ pub(crate) fn cameras(plan: &Plan) -> Result<String> {
                 "roll_deg": pose.roll_deg,
                 "enu_to_camera": pose.axes(),
                 "gain": shot.gain,
-            }))
+            });
+            if plan.cameras.len() > 1 {
+                photo["camera"] = json!(shot.camera);
+            }
+            if plan.conditions.readout_s > 0.0 {
+                photo["motion"] = json!(shot.motion);
+            }
+            Ok(photo)
         })
         .collect::<Result<_>>()?;
-    Ok(pretty(&json!({
+    let mut all = json!({
         "about": {
             "seed": plan.seed,
             "gps": plan.gps,
@@ -95,22 +108,48 @@ pub(crate) fn cameras(plan: &Plan) -> Result<String> {
             "enu_to_camera": "rows: right, down, forward of the camera, each in east, north, up",
             "pixels": "(0, 0) is the top-left corner of the top-left pixel",
         },
-        "camera": {
-            "model": "brown",
-            "width": camera.width,
-            "height": camera.height,
-            "focal_px": camera.focal_px,
-            "cx_px": camera.centre[0],
-            "cy_px": camera.centre[1],
-            "k1": camera.radial[0],
-            "k2": camera.radial[1],
-            "k3": camera.radial[2],
-            "p1": camera.tangential[0],
-            "p2": camera.tangential[1],
-            "distortion": "OpenCV's order and signs, on normalised coordinates",
-        },
+        "camera": camera(&plan.cameras[0]),
         "photos": photos,
-    })))
+    });
+    if !plan.profiles.is_empty() {
+        all["about"]["profiles"] = json!(plan.profiles);
+        all["about"]["falloff"] = json!(plan.conditions.falloff);
+        all["about"]["falloff_is"] =
+            json!("light at r focal lengths from the axis: (1 + r^2)^-falloff, times the photo's gain");
+    }
+    if plan.cameras.len() > 1 {
+        all["cameras"] = plan.cameras.iter().map(camera).collect();
+        all["about"]["cameras"] = json!("a photo's camera is its place in this list; `camera` is the first");
+    }
+    if plan.conditions.readout_s > 0.0 {
+        all["about"]["poses"] = json!("in the middle of the exposure");
+        all["about"]["motion"] = json!(
+            "east, north, up in metres a second; yaw, pitch, roll in degrees a second; \
+             at pixel row y of h the camera is where it is readout_s * (y / h - 0.5) seconds later"
+        );
+    }
+    Ok(pretty(&all))
+}
+
+fn camera(camera: &Camera) -> Value {
+    let mut described = json!({
+        "model": "brown",
+        "width": camera.width,
+        "height": camera.height,
+        "focal_px": camera.focal_px,
+        "cx_px": camera.centre[0],
+        "cy_px": camera.centre[1],
+        "k1": camera.radial[0],
+        "k2": camera.radial[1],
+        "k3": camera.radial[2],
+        "p1": camera.tangential[0],
+        "p2": camera.tangential[1],
+        "distortion": "OpenCV's order and signs, on normalised coordinates",
+    });
+    if camera.readout_s > 0.0 {
+        described["readout_s"] = json!(camera.readout_s);
+    }
+    described
 }
 
 fn objects(scene: &Scene<'_>) -> Value {
@@ -181,7 +220,8 @@ fn rounded(degrees: f64) -> f64 {
 /// Returns the photos that show a place on the surface, and where.
 fn sightings<'a>(scene: &'a Scene<'_>, [e, n]: [f64; 2]) -> Vec<(&'a Shot, [f64; 2])> {
     let place = [e, n, scene.plan.landscape.height(e, n)];
-    scene.plan.shots.iter().filter_map(|shot| Some((shot, scene.studio.find(&shot.pose, place)?))).collect()
+    let find = |shot: &'a Shot| Some((shot, scene.studios[shot.camera].find(shot, place)?));
+    scene.plan.shots.iter().filter_map(find).collect()
 }
 
 fn check_points(scene: &Scene<'_>) -> Result<(String, usize)> {
@@ -261,9 +301,9 @@ fn write_dsm(scene: &Scene<'_>, path: &Path) -> Result<()> {
 }
 
 /// A north-up raster over what the photos see.
-struct Sheet {
-    size: [usize; 2],
-    transform: GeoTransform,
+pub(crate) struct Sheet {
+    pub size: [usize; 2],
+    pub transform: GeoTransform,
     /// Half of what is seen, along and across the dike.
     half: [f64; 2],
 }
@@ -271,7 +311,7 @@ struct Sheet {
 impl Sheet {
     const STRIP: usize = 256;
 
-    fn of(scene: &Scene<'_>, gsd_m: f64) -> Result<Self> {
+    pub(crate) fn of(scene: &Scene<'_>, gsd_m: f64) -> Result<Self> {
         let half = scene.plan.layout.seen_m().map(|side| side / 2.0);
         let axis = scene.plan.landscape.axis();
         let corners = [[-1.0, -1.0], [-1.0, 1.0], [1.0, 1.0], [1.0, -1.0]].map(|[a, b]: [f64; 2]| {
@@ -288,7 +328,7 @@ impl Sheet {
     }
 
     /// Calls `write` with each strip's place, its size, and the position of each pixel's centre on the canvas.
-    fn for_each_strip(
+    pub(crate) fn for_each_strip(
         &self,
         scene: &Scene<'_>,
         mut write: impl FnMut([usize; 2], [usize; 2], &[Option<[f64; 2]>]) -> Result<()>,

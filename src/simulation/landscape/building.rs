@@ -117,7 +117,7 @@ impl House {
         let (dx, dy) = (q[0].abs() - self.half[0], q[1].abs() - self.half[1]);
         let out = dx.max(0.0).hypot(dy.max(0.0)) + 0.35 * fractal(q, 1.5, 3, self.seed ^ 0x21);
         let cover = step(self.yard, self.yard - 0.15, out);
-        if cover <= 0.0 || surface.material == Material::Water {
+        if cover <= 0.0 || matches!(surface.material, Material::Water | Material::OpenWater) {
             return;
         }
         let (row, column) = (q[0] / 0.21, q[1] / 0.105 + 0.5 * f32::from((q[0] / 0.21).floor() as i32 & 1 == 0));

@@ -15,6 +15,8 @@ use crate::simulation::noise::{floor, fractal, grain, lane, lerp, step, unit, va
 pub(crate) enum Material {
     Ground,
     Water,
+    /// A wide water that mirrors sun and sky: no two photos show it alike.
+    OpenWater,
     /// A roof: below its edge there is a wall.
     Roof,
     /// Leaves: below their edge there is shade.
@@ -55,7 +57,9 @@ impl Ground {
         let creek = terrain.creek.shore(p);
         let pond = terrain.pond.shore(p);
         let shore = (ditch / terrain.ditch.bank).min(creek / terrain.creek.bank).min(pond / POND_BANK);
-        let mut surface = if shore < 0.0 {
+        let mut surface = if terrain.pond.is_wide && pond < 0.0 {
+            self.open_water(season, p, height, pond)
+        } else if shore < 0.0 {
             self.water(season, p, height, shore)
         } else {
             self.meadow(terrain, season, p, height, shore)
@@ -196,6 +200,14 @@ impl Ground {
         let green = scaled(rgb(112, 134, 62), 0.82 + 0.36 * lane(weed.bits, 1));
         colour = mixed(colour, green, 0.9 * covered);
         Surface { height, colour, material: Material::Water }
+    }
+
+    /// Returns the wide pond: mud and weeds show through near the shore, a few metres out nothing does.
+    fn open_water(&self, season: &Season, p: Along, height: f32, shore: f32) -> Surface {
+        let near = self.water(season, p, height, shore / POND_BANK);
+        let deep = scaled(season.water, 0.9);
+        let colour = mixed(near.colour, deep, step(-0.3, -2.5, shore));
+        Surface { height, colour, material: Material::OpenWater }
     }
 
     /// Puts reeds on the shore: stalks as high as a child, thinning out towards the land.

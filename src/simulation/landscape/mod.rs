@@ -81,8 +81,13 @@ impl Landscape {
     /// assert!(landscape.objects().iter().all(|object| CLASSES.contains(&object.class)));
     /// ```
     pub fn new(seed: u64, size_m: [f64; 2]) -> Self {
+        Self::of(seed, size_m, false)
+    }
+
+    /// Does what [`Landscape::new`] does; the pond can be a wide one.
+    pub(crate) fn of(seed: u64, size_m: [f64; 2], wide_pond: bool) -> Self {
         let mut dice = Dice::new(seed, "ground");
-        let terrain = Terrain::of(seed, size_m[0]);
+        let terrain = Terrain::of(seed, size_m[0], wide_pond);
         let season = Season::of(seed);
         let ground = Ground {
             seed: dice.bits() as u32,
@@ -137,6 +142,17 @@ impl Landscape {
         })
     }
 
+    /// Returns the middle of the pond, east and north.
+    #[cfg(test)]
+    pub(crate) fn pond_centre(&self) -> [f64; 2] {
+        self.terrain.to_world(self.terrain.pond.centre)
+    }
+
+    /// Returns the direction of the sun: east, north, up, of length 1.
+    pub(crate) fn sun(&self) -> [f32; 3] {
+        self.season.sun
+    }
+
     /// Returns the month of the flight, 1 to 12.
     pub(crate) fn month(&self) -> u32 {
         self.season.month
@@ -164,7 +180,7 @@ impl Landscape {
     /// Returns how bright a surface is: 1 is flat ground in the sun.
     pub(crate) fn light(&self, place: [f64; 2], height: f32, slope: [f32; 2], material: Material) -> f32 {
         // Blades of grass and leaves are not solid: light passes between them, so steep micro-relief is softened.
-        let limit = if material == Material::Water { 0.0 } else { 1.6_f32 };
+        let limit = if matches!(material, Material::Water | Material::OpenWater) { 0.0 } else { 1.6_f32 };
         let soft = limit / (limit + slope[0].hypot(slope[1]) + 1e-6);
         let lit = self.lit(place, height);
         self.season.brightness([slope[0] * soft, slope[1] * soft], lit)

@@ -43,6 +43,8 @@ impl Channel {
 pub(crate) struct Pond {
     pub centre: Along,
     pub radius: f32,
+    /// Whether it is a water of forty metres, without features, and not a small one that weeds grow in.
+    pub is_wide: bool,
     seed: u32,
 }
 
@@ -88,7 +90,7 @@ pub(crate) const POND_BANK: f32 = 1.5;
 const POND_FREEBOARD: f32 = 0.55;
 
 impl Terrain {
-    pub(crate) fn of(seed: u64, length_m: f64) -> Self {
+    pub(crate) fn of(seed: u64, length_m: f64, wide_pond: bool) -> Self {
         let mut dice = Dice::new(seed, "terrain");
         let mut between = |from: f64, to: f64| dice.between(from, to);
         let heading = between(-0.42, 0.42);
@@ -102,7 +104,7 @@ impl Terrain {
         let ditch_half = between(1.1, 1.6) as f32;
         let creek_half = between(1.3, 2.3) as f32;
         let bits = |purpose: &str| Dice::new(seed, purpose).bits() as u32;
-        Self {
+        let mut terrain = Self {
             seed: bits("ground"),
             axis: [side * heading.cos(), side * heading.sin()],
             bend: [between(0.8, 2.2) as f32, between(90.0, 140.0) as f32, between(0.0, std::f64::consts::TAU) as f32],
@@ -129,10 +131,27 @@ impl Terrain {
             pond: Pond {
                 centre: [between(-0.6, 0.6) as f32 * half_length as f32, toe + between(20.0, 25.0) as f32],
                 radius: between(3.4, 5.6) as f32,
+                is_wide: false,
                 seed: bits("pond"),
             },
             dam: between(-0.5, 0.5) as f32 * half_length as f32,
+        };
+        if wide_pond {
+            terrain.widen_pond(Dice::new(seed, "wide pond"), half_length);
         }
+        terrain
+    }
+
+    /// Makes the pond so wide that the photos at the flight's river side see hardly anything else; it swallows a
+    /// stretch of the creek.
+    fn widen_pond(&mut self, mut dice: Dice, half_length: f64) {
+        let radius = dice.between(18.0, 22.0);
+        self.pond.radius = radius as f32;
+        self.pond.centre = [
+            (dice.between(-0.25, 0.25) * half_length) as f32,
+            self.toe() + dice.between(4.0, 6.0) as f32 + 1.1 * radius as f32,
+        ];
+        self.pond.is_wide = true;
     }
 
     /// Returns a place in the dike's frame.
@@ -168,10 +187,12 @@ impl Terrain {
         let dike = round_floor(self.crown_height + settled + camber - down, 0.25);
         let low = noise::step(2.0, 0.5, dike);
         let land = if low > 0.0 { 0.10 * low * noise::fractal(p, 14.0, 2, self.seed) } else { 0.0 };
-        dike + land
-            - self.ditch_depth(p)
-            - bed(self.creek.shore(p), self.creek.bank, self.creek.freeboard)
-            - bed(self.pond.shore(p), POND_BANK, POND_FREEBOARD)
+        let creek = bed(self.creek.shore(p), self.creek.bank, self.creek.freeboard);
+        let pond = bed(self.pond.shore(p), POND_BANK, POND_FREEBOARD);
+        if self.pond.is_wide {
+            return dike + land - self.ditch_depth(p) - creek.max(pond);
+        }
+        dike + land - self.ditch_depth(p) - creek - pond
     }
 
     /// Returns how far the track on the dam is, 1 on it and 0 beside it.
@@ -203,7 +224,7 @@ mod tests {
 
     #[test]
     fn a_place_comes_back_from_the_frame_of_the_dike() {
-        let terrain = Terrain::of(5, 80.0);
+        let terrain = Terrain::of(5, 80.0, false);
         for place in [[3.0, 8.0], [-40.0, 22.0], [31.5, -30.0]] {
             let back = terrain.to_world(terrain.to_along(place));
             assert!((back[0] - place[0]).abs() < 1e-3 && (back[1] - place[1]).abs() < 1e-3, "{back:?}");
@@ -213,7 +234,7 @@ mod tests {
     #[test]
     fn the_crown_is_high_and_the_ditch_is_low() {
         for seed in 0..20 {
-            let terrain = Terrain::of(seed, 80.0);
+            let terrain = Terrain::of(seed, 80.0, false);
             let s = terrain.dam + 12.0;
             let crown = terrain.height([s, 0.0]);
             let ditch = terrain.height([s, terrain.ditch.middle(s)]);

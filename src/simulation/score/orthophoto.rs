@@ -374,6 +374,7 @@ mod tests {
             height: 240,
             gsd_m: 0.06,
             gps: Gps::Rtk,
+            profiles: Vec::new(),
         };
         simulate(&options).unwrap().truth
     }
