@@ -24,6 +24,10 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["seed", "photos", "width", "height", "gsd", "gps", "profile"])]
     judge: Option<PathBuf>,
 
+    /// With --judge: a folder for pictures, the truth beside the orthophoto and a map of seams and missing ground
+    #[arg(long, value_name = "DIR", requires = "judge")]
+    pictures: Option<PathBuf>,
+
     /// Another seed is another dike, season, camera and flight
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -95,7 +99,7 @@ enum GpsArgument {
 
 pub(super) fn run(args: &Args, session: &Session) -> anyhow::Result<Outcome> {
     if let Some(orthophoto) = &args.judge {
-        return judge(&args.out, orthophoto, session);
+        return judge(&args.out, orthophoto, args.pictures.as_deref(), session);
     }
     let options = simulation::Options {
         out: args.out.clone(),
@@ -128,8 +132,8 @@ pub(super) fn run(args: &Args, session: &Session) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-fn judge(flight: &Path, orthophoto: &Path, session: &Session) -> anyhow::Result<Outcome> {
-    let score = simulation::score_orthophoto(&flight.join("truth"), orthophoto)
+fn judge(flight: &Path, orthophoto: &Path, pictures: Option<&Path>, session: &Session) -> anyhow::Result<Outcome> {
+    let score = simulation::judge_orthophoto(&flight.join("truth"), orthophoto, pictures)
         .with_context(|| format!("cannot judge {} by the truth of {}", orthophoto.display(), flight.display()))?;
     let output = session.output;
     output.say(format!(
@@ -148,10 +152,37 @@ fn judge(flight: &Path, orthophoto: &Path, session: &Session) -> anyhow::Result<
     ));
     for (kind, points) in &score.kinds {
         output.say(format!(
-            "  {kind}: {} found, {:.3} m, after the affine map {:.3} m",
-            points.matched, points.absolute_rmse_m, points.affine_rmse_m
+            "  {kind}: {} found, {:.3} m ({:.2} GSD), after the affine map {:.3} m ({:.2} GSD, median {:.2} GSD)",
+            points.matched,
+            points.absolute_rmse_m,
+            points.absolute_rmse_gsd,
+            points.affine_rmse_m,
+            points.affine_rmse_gsd,
+            points.affine_median_gsd,
         ));
     }
+    if let Some(gps) = &score.gps {
+        output.say(format!(
+            "  the recorded positions are {:.2} m off: scale {:+.0} ppm, rotation {:+.1} mrad",
+            gps.rmse_m, gps.scale_ppm, gps.rotation_mrad
+        ));
+    }
+    if let Some(footprint) = &score.footprint {
+        output.say(format!(
+            "  {:.2} % of the {:.0} m² that photos saw; {} holes, {:.1} m² in all",
+            100.0 * footprint.coverage,
+            footprint.area_m2,
+            footprint.holes,
+            footprint.holes_m2
+        ));
+    }
+    if let Some(radiometry) = &score.radiometry {
+        output.say(format!(
+            "  brightness off by {:.3} (log rms of what is left of it over a metre); seams {:.4} a metre (p99.9)",
+            radiometry.log_rms, radiometry.seam_gradient_p999
+        ));
+    }
+    output.say(format!("  sharpness {:.2} of the truth's", score.sharpness));
     output.event("score", &score);
     Ok(Outcome::Done)
 }

@@ -29,7 +29,10 @@ pub use landscape::{BANK_DAMAGE, CLASSES, Landscape, MUSKRAT_TRAP, PlantedObject
 pub use ortho::{OrthoWindow, PlantedBox, render_ortho};
 pub use profile::Profile;
 pub use run::{Gps, Options, Summary, simulate, simulate_with_progress};
-pub use score::{ClassScore, DetectionScore, KindScore, OrthoScore, score_detections, score_orthophoto};
+pub use score::{
+    ClassScore, DetectionScore, FootprintScore, GpsError, KindScore, OrthoScore, RadiometryScore, judge_orthophoto,
+    score_detections, score_orthophoto,
+};
 
 /// What the functions of this module return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -86,7 +86,7 @@ mod tests {
             seen: cells.iter().map(|&cell| cell != b'.').collect(),
             covered: cells.iter().map(|&cell| cell == b'#').collect(),
             blocks: [0; 2],
-            block_m: 1.0,
+            block_cells: 2,
             sums: Vec::new(),
         }
     }

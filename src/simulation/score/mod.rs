@@ -2,8 +2,16 @@
 
 mod affine;
 mod detections;
+mod footprint;
+mod gps;
 mod orthophoto;
+mod overlay;
+mod pairing;
 mod patch;
+mod pictures;
+mod places;
+mod radiometry;
+mod sharpness;
 
 use std::{fs, path::Path};
 
@@ -12,7 +20,10 @@ use serde_json::Value;
 use super::{Error, Result};
 
 pub use detections::{ClassScore, DetectionScore, score_detections};
-pub use orthophoto::{KindScore, OrthoScore, score_orthophoto};
+pub use footprint::FootprintScore;
+pub use gps::GpsError;
+pub use orthophoto::{KindScore, OrthoScore, judge_orthophoto, score_orthophoto};
+pub use radiometry::RadiometryScore;
 
 fn read_json(path: &Path) -> Result<Value> {
     let text = read_text(path)?;

@@ -7,14 +7,20 @@ use serde::Serialize;
 
 use super::{
     affine::Affine,
-    fault, median,
-    patch::{Grey, find},
-    polygons, read_text,
+    footprint::FootprintScore,
+    gps::{self, GpsError},
+    median,
+    overlay::Overlay,
+    pairing::{Pairing, Picture, SEARCH_M, SHRINK},
+    patch::{FINE_HALF, Grey, find},
+    pictures,
+    places::{Place, Tall, places},
+    radiometry::{Radiometry, RadiometryScore},
+    sharpness::sharpness,
 };
 use crate::{
-    raster::{Raster, Rgba8, Window},
+    raster::Raster,
     simulation::{Error, Result},
-    spatial::{Crs, Projection},
 };
 
 /// How an orthophoto compares with the truth.
@@ -50,6 +56,15 @@ pub struct OrthoScore {
     pub scale_ppm: f64,
     /// By how much it is turned counter-clockwise, thousandths of a radian.
     pub rotation_mrad: f64,
+    /// What scale and rotation the recorded positions themselves have; `None` without the photos.
+    pub gps: Option<GpsError>,
+    /// Detail against the truth's: the median over the found places of the ratio of root-mean-square luma gradients.
+    /// Blur lowers it, noise raises it; 1 is the truth's own.
+    pub sharpness: f64,
+    /// Colours and seams; `None` for flights whose truth has no `cover.tif`, or where hardly anything can be compared.
+    pub radiometry: Option<RadiometryScore>,
+    /// Coverage of what the photos saw; `None` for flights whose truth has no `cover.tif`.
+    pub footprint: Option<FootprintScore>,
     /// The surveyed check points, by kind.
     pub kinds: BTreeMap<String, KindScore>,
 }
@@ -59,82 +74,132 @@ pub struct OrthoScore {
 pub struct KindScore {
     pub matched: usize,
     pub absolute_rmse_m: f64,
+    pub absolute_rmse_gsd: f64,
     /// After the affine map that was fitted to the ground.
     pub affine_rmse_m: f64,
+    pub affine_rmse_gsd: f64,
+    /// The middle one, which a few mistaken points do not move.
+    pub affine_median_gsd: f64,
 }
 
-/// Distance between the places of the regular grid.
-const GRID_M: f64 = 2.5;
-/// Half the side of a patch, in pixels of the truth.
-const FINE_HALF: usize = 24;
-const COARSE_HALF: usize = 40;
-/// The coarse search is made on pixels this many times as large.
-const SHRINK: usize = 4;
-/// How far away a place is looked for.
-const SEARCH_M: f64 = 3.0;
 /// Correlations below are no matches. Unrelated grass stays below 0.35; the same grass from two flights is above 0.7.
 const LEAST_COARSE: f64 = 0.45;
 const LEAST_FINE: f64 = 0.5;
-/// Flat patches (water, a roof's shadow) match anywhere; grey levels.
-const LEAST_CONTRAST: f32 = 4.0;
 const OUTLIER_M: f64 = 0.5;
 /// Below this share of what is covered there is nothing to judge.
 const LEAST_MATCHED: f64 = 0.2;
 
-struct Place {
-    /// Easting and northing in the truth's system.
-    at: [f64; 2],
-    /// The kind of a check point; `None` on the grid.
-    kind: Option<String>,
-    in_the_open: bool,
-}
-
 struct Pair<'a> {
     place: &'a Place,
     displacement: [f64; 2],
+    sharpness: f64,
 }
 
 /// Compares an orthophoto (any coordinate system, any GSD) with the truth of the flight it was made from.
 ///
+/// Rasters are read by windows. What grows with the flight is what is left when detail is averaged out: about one and a half
+/// kilobytes for each square metre, while the brightness is compared.
+///
 /// # Errors
 /// [`Error::Read`] or [`Error::Raster`] when a file is missing or damaged; [`Error::NoMatch`] when the orthophoto
-/// shows hardly anything of the truth within three metres of its place.
+/// shows hardly anything of the truth within twelve metres of its place.
 pub fn score_orthophoto(truth: &Path, orthophoto: &Path) -> Result<OrthoScore> {
+    judge_orthophoto(truth, orthophoto, None)
+}
+
+/// Does what [`score_orthophoto`] does, and writes pictures to be looked at into a folder: `beside.jpg`, the truth and the
+/// orthophoto, and `seams.jpg`, what is too dark or too bright and what is missing.
+///
+/// # Errors
+/// As [`score_orthophoto`], and [`Error::Write`] when a picture cannot be written.
+pub fn judge_orthophoto(truth: &Path, orthophoto: &Path, into: Option<&Path>) -> Result<OrthoScore> {
     let reference = Raster::open(truth.join("ortho.tif"))?;
     let tested = Raster::open(orthophoto)?;
-    let judge = Judge::new(&reference, &tested)?;
-    let places = places(truth, &reference)?;
-    let gsd_m = judge.gsd_m;
+    let mut pairing = Pairing::new(&reference, &tested)?;
+    let tall = Tall::read(truth, &reference)?;
+    let places = places(truth, &tall, &reference)?;
+    pairing.shift_m = far_shift(&pairing, &places)?;
+    let (tried, covered, pairs) = pair_up(&pairing, &places)?;
+    let no_match = || Error::NoMatch { path: orthophoto.to_owned(), matched: pairs.len(), tried };
+    if (pairs.len() as f64) < LEAST_MATCHED * covered as f64 {
+        return Err(no_match());
+    }
+    let (affine, mut score) = summarise(&pairs, pairing.gsd_m, tried, covered).ok_or_else(no_match)?;
+    score.gps = gps::error_of(truth, &reference)?;
+    let map = match Raster::open(truth.join("cover.tif")) {
+        Ok(cover) => {
+            let overlay = Overlay::lay(&pairing, &cover, &affine, &tall)?;
+            score.footprint = Some(FootprintScore::of(&overlay));
+            let radiometry = Radiometry::of(&overlay);
+            score.radiometry = radiometry.as_ref().map(Radiometry::score);
+            Some((overlay, radiometry))
+        }
+        Err(_) => None,
+    };
+    if let Some(folder) = into {
+        pictures::write_beside(folder, &reference, &tested)?;
+        if let Some((overlay, radiometry)) = &map {
+            pictures::write_seams(folder, overlay, radiometry.as_ref())?;
+        }
+    }
+    Ok(score)
+}
+
+/// Finds the places of the truth on the orthophoto: how many were looked for, how many lie on it, and the found ones.
+fn pair_up<'a>(pairing: &Pairing<'_>, places: &'a [Place]) -> Result<(usize, usize, Vec<Pair<'a>>)> {
     let (mut tried, mut covered) = (0, 0);
     let mut pairs: Vec<Pair<'_>> = Vec::new();
     // Reading is for one thread, correlating for all.
     for batch in places.chunks(64) {
         let mut jobs = Vec::new();
         for place in batch {
-            let Some(template) = judge.template(place.at)? else { continue };
+            let Some(template) = pairing.template(place.at)? else { continue };
             tried += 1;
-            if let Some(picture) = judge.picture(place.at)? {
+            if let Some(picture) = pairing.picture(place.at, SEARCH_M)? {
                 covered += 1;
                 jobs.push((place, template, picture));
             }
         }
-        let found: Vec<Option<Pair<'_>>> = jobs
-            .par_iter()
-            .map(|(place, template, picture)| {
-                let displacement = displacement(template, picture, gsd_m)?;
-                Some(Pair { place, displacement })
-            })
-            .collect();
+        let (gsd_m, shift_m) = (pairing.gsd_m, pairing.shift_m);
+        let pair = |(place, template, picture): &(&'a Place, Grey, Picture)| {
+            let offset = offset(template, &picture.grey, SEARCH_M / gsd_m)?;
+            let sharpness = sharpness(template, picture, offset);
+            Some(Pair { place, displacement: displacement(offset, gsd_m, shift_m), sharpness })
+        };
+        let found: Vec<Option<Pair<'_>>> = jobs.par_iter().map(pair).collect();
         pairs.extend(found.into_iter().flatten());
     }
-    let no_match = || Error::NoMatch { path: orthophoto.to_owned(), matched: pairs.len(), tried };
-    if (pairs.len() as f64) < LEAST_MATCHED * covered as f64 {
-        return Err(no_match());
-    }
-    summarise(&pairs, gsd_m, tried, covered).ok_or_else(no_match)
+    Ok((tried, covered, pairs))
 }
 
-fn summarise(pairs: &[Pair<'_>], gsd_m: f64, tried: usize, covered: usize) -> Option<OrthoScore> {
+/// How far an orthophoto as a whole may lie from the truth, and how many places are asked for it.
+const FAR_M: f64 = 12.0;
+const FAR_PLACES: usize = 48;
+/// A smaller shift of the whole is within reach of every place's own search.
+const NEAR_M: f64 = 1.5;
+
+/// Returns by how much the whole orthophoto is displaced, metres east and north, when that is far: what most of a few
+/// places agree on to a metre; nothing when they do not agree.
+fn far_shift(pairing: &Pairing<'_>, places: &[Place]) -> Result<[f64; 2]> {
+    let mut shifts = Vec::new();
+    let every = (places.len() / FAR_PLACES).max(1);
+    for place in places.iter().step_by(every) {
+        let Some(template) = pairing.template(place.at)? else { continue };
+        if let Some(picture) = pairing.picture(place.at, FAR_M)? {
+            let found = offset(&template, &picture.grey, FAR_M / pairing.gsd_m);
+            shifts.extend(found.map(|offset| displacement(offset, pairing.gsd_m, [0.0; 2])));
+        }
+    }
+    let agree = |a: &[f64; 2], b: &[f64; 2]| (a[0] - b[0]).hypot(a[1] - b[1]) < 1.0;
+    let company = |shift: &&[f64; 2]| shifts.iter().filter(|other| agree(shift, other)).count();
+    let Some(best) = shifts.iter().max_by_key(company) else { return Ok([0.0; 2]) };
+    let group: Vec<&[f64; 2]> = shifts.iter().filter(|other| agree(best, other)).collect();
+    let middle = [0, 1].map(|i| median(group.iter().map(|shift| shift[i]).collect()));
+    let is_far = middle[0].hypot(middle[1]) > NEAR_M && group.len() >= 5 && group.len() * 3 > shifts.len();
+    Ok(if is_far { middle } else { [0.0; 2] })
+}
+
+fn summarise(pairs: &[Pair<'_>], gsd_m: f64, tried: usize, covered: usize) -> Option<(Affine, OrthoScore)> {
     let open: Vec<&Pair<'_>> = pairs.iter().filter(|pair| pair.place.in_the_open).collect();
     let places: Vec<[f64; 2]> = open.iter().map(|pair| pair.place.at).collect();
     let displacements: Vec<[f64; 2]> = open.iter().map(|pair| pair.displacement).collect();
@@ -155,14 +220,21 @@ fn summarise(pairs: &[Pair<'_>], gsd_m: f64, tried: usize, covered: usize) -> Op
             kinds.entry(kind.clone()).or_default().push(pair);
         }
     }
-    let of_kind = |pairs: &[&Pair<'_>]| KindScore {
-        matched: pairs.len(),
-        absolute_rmse_m: rms(pairs.iter().map(|pair| absolute(pair))),
-        affine_rmse_m: rms(pairs.iter().map(|pair| residual(pair))),
+    let of_kind = |pairs: &[&Pair<'_>]| {
+        let absolute_rmse_m = rms(pairs.iter().map(|pair| absolute(pair)));
+        let affine_rmse_m = rms(pairs.iter().map(|pair| residual(pair)));
+        KindScore {
+            matched: pairs.len(),
+            absolute_rmse_m,
+            absolute_rmse_gsd: absolute_rmse_m / gsd_m,
+            affine_rmse_m,
+            affine_rmse_gsd: affine_rmse_m / gsd_m,
+            affine_median_gsd: median(pairs.iter().map(|pair| residual(pair)).collect()) / gsd_m,
+        }
     };
     let (absolute_rmse_m, affine_rmse_m) =
         (rms(good.iter().map(|p| absolute(p))), rms(good.iter().map(|p| residual(p))));
-    Some(OrthoScore {
+    let score = OrthoScore {
         gsd_m,
         tried,
         covered,
@@ -177,8 +249,13 @@ fn summarise(pairs: &[Pair<'_>], gsd_m: f64, tried: usize, covered: usize) -> Op
         affine_worst_m: good.iter().map(|pair| residual(pair)).fold(0.0, f64::max),
         scale_ppm: affine.scale_ppm(),
         rotation_mrad: affine.rotation_mrad(),
+        gps: None,
+        sharpness: median(good.iter().map(|pair| pair.sharpness).filter(|ratio| ratio.is_finite()).collect()),
+        radiometry: None,
+        footprint: None,
         kinds: kinds.into_iter().map(|(kind, pairs)| (kind, of_kind(&pairs))).collect(),
-    })
+    };
+    Some((affine, score))
 }
 
 fn rms(values: impl Iterator<Item = f64>) -> f64 {
@@ -186,187 +263,35 @@ fn rms(values: impl Iterator<Item = f64>) -> f64 {
     (sum / f64::from(count.max(1))).sqrt()
 }
 
-/// Returns the check points and a regular grid over the true orthophoto.
-fn places(truth: &Path, reference: &Raster) -> Result<Vec<Place>> {
-    let to_grid = Projection::new(Crs::WGS84, reference.crs()?)?;
-    let mut tall: Vec<([f64; 2], f64)> = Vec::new();
-    for (_, ring) in polygons(&truth.join("scenery.geojson"))? {
-        let mut ring = ring;
-        to_grid.forward_many(&mut ring)?;
-        let middle = middle_of(&ring);
-        let radius = ring.iter().map(|p| (p[0] - middle[0]).hypot(p[1] - middle[1])).fold(0.0, f64::max);
-        tall.push((middle, radius));
-    }
-    let spare = FINE_HALF as f64 * reference.geo_transform()?.pixel_size() * 1.5;
-    let in_the_open = |at: [f64; 2]| {
-        tall.iter().all(|(middle, radius)| (at[0] - middle[0]).hypot(at[1] - middle[1]) > radius + spare)
-    };
-
-    let mut places = check_points(&truth.join("check_points.csv"))?;
-    for place in &mut places {
-        place.in_the_open = in_the_open(place.at);
-    }
-    let transform = reference.geo_transform()?;
-    let step = (GRID_M / transform.pixel_size()).round().max(1.0) as usize;
-    let size = reference.size();
-    for row in (step / 2..size[1]).step_by(step) {
-        for column in (step / 2..size[0]).step_by(step) {
-            let at = transform.pixel_to_ground([column as f64, row as f64]);
-            if in_the_open(at) {
-                places.push(Place { at, kind: None, in_the_open: true });
-            }
-        }
-    }
-    Ok(places)
-}
-
-fn check_points(path: &Path) -> Result<Vec<Place>> {
-    let text = read_text(path)?;
-    let mut lines = text.lines().filter(|line| !line.starts_with('#'));
-    let header: Vec<&str> = lines.next().unwrap_or_default().split(',').collect();
-    let column = |name: &str| {
-        header.iter().position(|h| *h == name).ok_or_else(|| fault(path, &format!("it has no column {name}")))
-    };
-    let (kind, x, y) = (column("kind")?, column("x_m")?, column("y_m")?);
-    lines
-        .map(|line| {
-            let fields: Vec<&str> = line.split(',').collect();
-            let number = |at: usize| fields.get(at).and_then(|field| field.parse::<f64>().ok());
-            let place = number(x).zip(number(y)).zip(fields.get(kind));
-            let ((x, y), kind) = place.ok_or_else(|| fault(path, &format!("cannot read the line {line:?}")))?;
-            Ok(Place { at: [x, y], kind: Some((*kind).to_owned()), in_the_open: true })
-        })
-        .collect()
-}
-
-fn middle_of(ring: &[[f64; 2]]) -> [f64; 2] {
-    let bounds = crate::spatial::Bbox::of(ring.iter().copied()).expect("a ring has points");
-    [f64::midpoint(bounds.west, bounds.east), f64::midpoint(bounds.south, bounds.north)]
-}
-
-/// The two orthophotos, and the way from one to the other.
-struct Judge<'a> {
-    reference: &'a Raster,
-    tested: &'a Raster,
-    across: Projection,
-    gsd_m: f64,
-    /// Half the side of the picture that is searched, pixels of the truth.
-    search_half: usize,
-}
-
-impl<'a> Judge<'a> {
-    fn new(reference: &'a Raster, tested: &'a Raster) -> Result<Self> {
-        let gsd_m = reference.geo_transform()?.pixel_size();
-        let across = Projection::new(reference.crs()?, tested.crs()?)?;
-        let search = (SEARCH_M / gsd_m / SHRINK as f64).ceil() as usize * SHRINK;
-        Ok(Self { reference, tested, across, gsd_m, search_half: COARSE_HALF + search })
-    }
-
-    /// Returns the patch of the truth around a place; nothing where it has no data or no texture.
-    fn template(&self, at: [f64; 2]) -> Result<Option<Grey>> {
-        let pixel = self.reference.geo_transform()?.ground_to_pixel(at)?;
-        let half = COARSE_HALF as f64;
-        let (x, y) = ((pixel[0] - half).round(), (pixel[1] - half).round());
-        // Places off the pixel grid are moved onto it; the picture is sampled around the same moved place.
-        let window = Window { x: x as isize, y: y as isize, width: COARSE_HALF * 2, height: COARSE_HALF * 2 };
-        let grey = grey(&self.reference.read_rgba(window, [window.width, window.height])?);
-        let textured = grey.middle(FINE_HALF * 2, FINE_HALF * 2).contrast() >= LEAST_CONTRAST;
-        Ok((textured && !grey.contrast().is_nan()).then_some(grey))
-    }
-
-    /// Returns what the tested orthophoto shows around a place, on the pixels of the truth; nothing when it has no
-    /// data there.
-    fn picture(&self, at: [f64; 2]) -> Result<Option<Grey>> {
-        let transform = self.reference.geo_transform()?;
-        let centre = transform.ground_to_pixel(at)?.map(f64::round);
-        let half = self.search_half as f64;
-        let mut corners = [[-half, -half], [half, -half], [-half, half], [half, half]]
-            .map(|[dx, dy]| transform.pixel_to_ground([centre[0] + dx, centre[1] + dy]));
-        self.across.forward_many(&mut corners)?;
-        let to_pixel = self.tested.geo_transform()?;
-        let mut pixels = [[0.0; 2]; 4];
-        for (pixel, corner) in pixels.iter_mut().zip(corners) {
-            *pixel = to_pixel.ground_to_pixel(corner)?;
-        }
-        let bounds = crate::spatial::Bbox::of(pixels).expect("there are four corners");
-        let (left, top) = (bounds.west.floor() - 2.0, bounds.south.floor() - 2.0);
-        let size = [bounds.east - left, bounds.north - top].map(|side| side.ceil() as usize + 2);
-        let window = Window { x: left as isize, y: top as isize, width: size[0], height: size[1] };
-        // A much finer orthophoto is averaged while it is read, so that both have the same detail.
-        let finer = (2.0 * half / (size[0].max(size[1]) as f64)).min(1.0);
-        let out = if finer < 0.7 { size.map(|side| ((side as f64 * finer).round() as usize).max(2)) } else { size };
-        let rgba = self.tested.read_rgba(window, out)?;
-        let scale = [out[0] as f64 / size[0] as f64, out[1] as f64 / size[1] as f64];
-        let source = grey(&rgba);
-        if at_centre(&source).is_nan() {
-            return Ok(None);
-        }
-        let side = self.search_half * 2;
-        let mut data = Vec::with_capacity(side * side);
-        for row in 0..side {
-            for column in 0..side {
-                let (u, v) = ((column as f64 + 0.5) / side as f64, (row as f64 + 0.5) / side as f64);
-                let [x, y] = [0, 1].map(|i| {
-                    let upper = pixels[0][i] * (1.0 - u) + pixels[1][i] * u;
-                    let lower = pixels[2][i] * (1.0 - u) + pixels[3][i] * u;
-                    upper * (1.0 - v) + lower * v
-                });
-                data.push(sample(&source, [(x - left) * scale[0], (y - top) * scale[1]]));
-            }
-        }
-        Ok(Some(Grey { width: side, height: side, data }))
-    }
-}
-
-/// Returns how far east and north of its place the picture shows the template, in metres.
-fn displacement(template: &Grey, picture: &Grey, gsd_m: f64) -> Option<[f64; 2]> {
-    let reach = (SEARCH_M / gsd_m / SHRINK as f64).floor() as i64;
+/// Returns how far right of and below its middle a picture shows the template, in pixels of the truth; `reach` is how far
+/// it is looked for.
+fn offset(template: &Grey, picture: &Grey, reach: f64) -> Option<[f64; 2]> {
+    let reach = (reach / SHRINK as f64).floor() as i64;
     let coarse = find(&template.shrunk(SHRINK), &picture.shrunk(SHRINK), [0, 0], reach)?;
     if coarse.correlation < LEAST_COARSE {
         return None;
     }
     let near = coarse.offset.map(|v| (v * SHRINK as f64).round() as i64);
     let fine = find(&template.middle(FINE_HALF * 2, FINE_HALF * 2), picture, near, SHRINK as i64 + 1)?;
-    (fine.correlation >= LEAST_FINE).then(|| [fine.offset[0] * gsd_m, -fine.offset[1] * gsd_m])
+    (fine.correlation >= LEAST_FINE).then_some(fine.offset)
 }
 
-fn grey(picture: &Rgba8) -> Grey {
-    let value = |p: &[u8]| {
-        let luma = 0.299 * f32::from(p[0]) + 0.587 * f32::from(p[1]) + 0.114 * f32::from(p[2]);
-        if p[3] == 0 { f32::NAN } else { luma }
-    };
-    Grey { width: picture.width, height: picture.height, data: picture.data.chunks_exact(4).map(value).collect() }
-}
-
-fn at_centre(grey: &Grey) -> f32 {
-    grey.data[grey.height / 2 * grey.width + grey.width / 2]
-}
-
-/// Returns the value between four pixel centres; `NaN` outside or beside missing data.
-fn sample(grey: &Grey, [x, y]: [f64; 2]) -> f32 {
-    let (x, y) = (x - 0.5, y - 0.5);
-    if x < 0.0 || y < 0.0 || x >= (grey.width - 1) as f64 || y >= (grey.height - 1) as f64 {
-        return f32::NAN;
-    }
-    let (i, j) = (x as usize, y as usize);
-    let (u, v) = ((x - i as f64) as f32, (y - j as f64) as f32);
-    let at = j * grey.width + i;
-    let upper = grey.data[at] * (1.0 - u) + grey.data[at + 1] * u;
-    let lower = grey.data[at + grey.width] * (1.0 - u) + grey.data[at + grey.width + 1] * u;
-    upper * (1.0 - v) + lower * v
+/// Returns how far east and north of its place something lies that a picture shows so many pixels off its middle.
+fn displacement(offset: [f64; 2], gsd_m: f64, shift_m: [f64; 2]) -> [f64; 2] {
+    [offset[0] * gsd_m + shift_m[0], -offset[1] * gsd_m + shift_m[1]]
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{
-        raster::{CogOptions, CogWriter, Compression},
+        raster::{CogOptions, CogWriter, Compression, Rgba8, Window},
         simulation::{Gps, Options, simulate},
         spatial::GeoTransform,
     };
 
-    fn flight(folder: &Path, seed: u64) -> std::path::PathBuf {
-        let options = Options {
+    fn options(folder: &Path, seed: u64) -> Options {
+        Options {
             out: folder.join(seed.to_string()),
             seed,
             photos: 4,
@@ -375,15 +300,24 @@ mod tests {
             gsd_m: 0.06,
             gps: Gps::Rtk,
             profiles: Vec::new(),
-        };
-        simulate(&options).unwrap().truth
+        }
+    }
+
+    fn flight(folder: &Path, seed: u64) -> std::path::PathBuf {
+        simulate(&options(folder, seed)).unwrap().truth
     }
 
     /// Writes the truth as if it lay `shift` metres away, and `scale` times as large.
     fn displaced(truth: &Path, to: &Path, shift: [f64; 2], scale: f64) {
+        changed(truth, to, shift, scale, |_| {});
+    }
+
+    /// Writes the truth displaced, and its pixels changed.
+    fn changed(truth: &Path, to: &Path, shift: [f64; 2], scale: f64, change: impl Fn(&mut Rgba8)) {
         let raster = Raster::open(truth.join("ortho.tif")).unwrap();
         let [width, height] = raster.size();
-        let picture = raster.read_rgba(Window { x: 0, y: 0, width, height }, [width, height]).unwrap();
+        let mut picture = raster.read_rgba(Window { x: 0, y: 0, width, height }, [width, height]).unwrap();
+        change(&mut picture);
         let [x, gsd, _, y, _, _] = raster.geo_transform().unwrap().gdal();
         let transform = GeoTransform::north_up([x + shift[0], y + shift[1]], gsd * scale);
         let options = CogOptions { compression: Compression::Jpeg(85), ..CogOptions::default() };
@@ -391,6 +325,15 @@ mod tests {
         let mask: Vec<u8> = picture.data.chunks_exact(4).map(|p| p[3]).collect();
         writer.write_rgb([0, 0], [width, height], &picture.to_rgb().data, &mask).unwrap();
         writer.finish().unwrap();
+    }
+
+    /// Judges the truth of a flight of nine photos after a change.
+    fn judged(change: impl Fn(&mut Rgba8)) -> OrthoScore {
+        let folder = tempfile::tempdir().unwrap();
+        let options = Options { photos: 9, ..options(folder.path(), 3) };
+        let (truth, tested) = (simulate(&options).unwrap().truth, folder.path().join("ortho.tif"));
+        changed(&truth, &tested, [0.0; 2], 1.0, change);
+        judge_orthophoto(&truth, &tested, Some(&folder.path().join("pictures"))).unwrap()
     }
 
     #[test]
@@ -415,6 +358,91 @@ mod tests {
         let truth = flight(folder.path(), 3);
         let score = score_orthophoto(&truth, &truth.join("ortho.tif")).unwrap();
         assert!(score.absolute_rmse_gsd < 0.05 && score.outliers == 0, "{score:?}");
+    }
+
+    /// A receiver that wanders by metres displaces the whole; what lies beyond every place's own search is still found.
+    #[test]
+    fn an_orthophoto_that_lies_seven_metres_off_is_judged_all_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let (truth, tested) = (flight(folder.path(), 3), folder.path().join("ortho.tif"));
+        displaced(&truth, &tested, [6.2, -3.3], 1.0);
+        let score = score_orthophoto(&truth, &tested).unwrap();
+        assert!(
+            (score.median_shift_m[0] - 6.2).abs() < 0.02 && (score.median_shift_m[1] + 3.3).abs() < 0.02,
+            "{score:?}"
+        );
+        assert!(score.affine_rmse_gsd < 0.1 && score.footprint.unwrap().coverage > 0.995, "{score:?}");
+    }
+
+    #[test]
+    fn the_truth_has_no_seams_no_holes_and_all_its_detail() {
+        let score = judged(|_| {});
+        let (radiometry, footprint) = (score.radiometry.unwrap(), score.footprint.unwrap());
+        assert!(radiometry.log_rms < 0.002 && radiometry.seam_gradient_p999 < 0.002, "{radiometry:?}");
+        assert!(footprint.coverage > 0.998 && footprint.holes == 0, "{footprint:?}");
+        assert!((score.sharpness - 1.0).abs() < 0.02, "{}", score.sharpness);
+    }
+
+    /// Half of the orthophoto is 8 % brighter: its seam's gradient is ln 1.08 / 2.5 m = 0.03 a metre.
+    #[test]
+    fn a_step_in_the_exposure_is_a_seam() {
+        let score = judged(|picture| {
+            let width = picture.width;
+            for (_, pixel) in picture.data.chunks_exact_mut(4).enumerate().filter(|(i, _)| i % width > width / 2) {
+                pixel[..3].iter_mut().for_each(|c| *c = (f32::from(*c) * 1.08 + 0.5) as u8);
+            }
+        });
+        let radiometry = score.radiometry.unwrap();
+        assert!((0.024..0.034).contains(&radiometry.seam_gradient_p999), "{radiometry:?}");
+        assert!((0.02..0.06).contains(&radiometry.log_rms), "{radiometry:?}");
+    }
+
+    /// Bands of 48 rows are moved by three quarters of a pixel to the left and to the right in turns: no affine map
+    /// undoes that, and the brightness is the truth's.
+    #[test]
+    fn a_place_that_lies_less_than_a_pixel_off_is_no_seam() {
+        let score = judged(|picture| {
+            let old = picture.clone();
+            for y in 0..old.height {
+                let side: isize = if y / 48 % 2 == 0 { 1 } else { -1 };
+                for x in 1..old.width - 1 {
+                    let beside = x.checked_add_signed(side).unwrap();
+                    for band in 0..3 {
+                        let at = |x: usize| f32::from(old.data[(y * old.width + x) * 4 + band]);
+                        picture.data[(y * old.width + x) * 4 + band] = (0.25 * at(x) + 0.75 * at(beside)) as u8;
+                    }
+                }
+            }
+        });
+        let radiometry = score.radiometry.unwrap();
+        assert!(score.affine_rmse_gsd > 0.3, "{score:?}");
+        assert!(radiometry.seam_gradient_p999 < 0.006 && radiometry.log_rms < 0.004, "{radiometry:?}");
+    }
+
+    #[test]
+    fn a_hole_is_counted_and_blur_is_seen() {
+        let score = judged(|picture| {
+            let old = picture.clone();
+            let (width, middle) = (old.width, [old.width / 2, old.height / 2]);
+            for y in 1..old.height - 1 {
+                for x in 1..width - 1 {
+                    for band in 0..3 {
+                        let sum: u32 = (0..9)
+                            .map(|i| u32::from(old.data[((y + i / 3 - 1) * width + x + i % 3 - 1) * 4 + band]))
+                            .sum();
+                        picture.data[(y * width + x) * 4 + band] = (sum / 9) as u8;
+                    }
+                    if x.abs_diff(middle[0]) < 10 && y.abs_diff(middle[1]) < 20 {
+                        picture.data[(y * width + x) * 4 + 3] = 0;
+                    }
+                }
+            }
+        });
+        let footprint = score.footprint.unwrap();
+        // 19 × 39 pixels of 6 cm, and the pixel beside missing ones that cannot be interpolated.
+        assert_eq!(footprint.holes, 1, "{footprint:?}");
+        assert!((2.5..4.0).contains(&footprint.holes_m2), "{footprint:?}");
+        assert!((0.4..0.9).contains(&score.sharpness), "{}", score.sharpness);
     }
 
     #[test]

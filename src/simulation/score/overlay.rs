@@ -8,15 +8,16 @@ use crate::{
     simulation::{Result, cover::CELL_PX},
 };
 
-/// Side of a tile in cells, and of a block.
+/// Side of a tile in cells.
 const TILE_CELLS: usize = 64;
-const BLOCK_CELLS: usize = 2;
+/// About the side of a block: a third of the blur that is made of them, whatever the GSD.
+const BLOCK_M: f64 = 0.3;
 /// Roofs and crowns may lean by this much, and the walls that a photo shows are not in the truth.
 const LEAN_M: f64 = 2.0;
 /// This near to water and reeds nothing is compared: at a dark edge a place that lies a pixel off looks like a seam.
 const SHORE_M: f64 = 0.6;
 
-/// Two orthophotos as cells of four by four pixels of the truth, and blocks of two by two cells.
+/// Two orthophotos as cells of four by four pixels of the truth, and as blocks of some cells.
 pub(super) struct Overlay {
     /// Columns and rows of cells.
     pub size: [usize; 2],
@@ -26,7 +27,8 @@ pub(super) struct Overlay {
     pub covered: Vec<bool>,
     /// Columns and rows of blocks.
     pub blocks: [usize; 2],
-    pub block_m: f64,
+    /// Side of a block in cells.
+    pub block_cells: usize,
     /// What can be compared: sums of red, green, blue over the comparable cells of each block, of the truth and of the
     /// tested orthophoto, and how many cells they are.
     pub sums: Vec<[f32; 7]>,
@@ -40,15 +42,16 @@ impl Overlay {
     /// on the tested orthophoto, so that what is compared is not moved.
     pub(super) fn lay(pairing: &Pairing<'_>, cover: &Raster, affine: &Affine, tall: &Tall) -> Result<Self> {
         let size = cover.size();
-        let blocks = size.map(|side| side.div_ceil(BLOCK_CELLS));
         let cell_m = cover.geo_transform()?.pixel_size();
+        let block_cells = (BLOCK_M / cell_m).floor().max(1.0) as usize;
+        let blocks = size.map(|side| side.div_ceil(block_cells));
         let mut overlay = Self {
             size,
             cell_m,
             seen: vec![false; size[0] * size[1]],
             covered: vec![false; size[0] * size[1]],
             blocks,
-            block_m: cell_m * BLOCK_CELLS as f64,
+            block_cells,
             sums: vec![[0.0; 7]; blocks[0] * blocks[1]],
         };
         for top in (0..size[1]).step_by(TILE_CELLS) {
@@ -61,13 +64,18 @@ impl Overlay {
         Ok(overlay)
     }
 
+    /// Returns the side of a block in metres.
+    pub(super) fn block_m(&self) -> f64 {
+        self.cell_m * self.block_cells as f64
+    }
+
     fn take(&mut self, [left, top]: [usize; 2], width: usize, cells: &[Cell]) {
         for (index, (seen, covered, colours)) in cells.iter().enumerate() {
             let (column, row) = (left + index % width, top + index / width);
             let at = row * self.size[0] + column;
             (self.seen[at], self.covered[at]) = (*seen, *covered);
             if let Some(colours) = colours {
-                let sums = &mut self.sums[row / BLOCK_CELLS * self.blocks[0] + column / BLOCK_CELLS];
+                let sums = &mut self.sums[row / self.block_cells * self.blocks[0] + column / self.block_cells];
                 sums.iter_mut().zip(colours.iter().chain(&[1.0])).for_each(|(sum, colour)| *sum += colour);
             }
         }

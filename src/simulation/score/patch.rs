@@ -1,5 +1,11 @@
 //! Finds a small picture in a larger one, to a fraction of a pixel.
 
+use crate::raster::Rgba8;
+
+/// Half the side of a patch, in pixels of the truth.
+pub(super) const FINE_HALF: usize = 24;
+pub(super) const COARSE_HALF: usize = 40;
+
 /// A grey picture; `NaN` where there is no data.
 #[derive(Clone, Debug)]
 pub(super) struct Grey {
@@ -18,6 +24,33 @@ pub(super) struct Match {
 }
 
 impl Grey {
+    /// Returns the luma of a picture (ITU-R BT.601).
+    pub(super) fn of(picture: &Rgba8) -> Self {
+        let value = |p: &[u8]| {
+            let luma = 0.299 * f32::from(p[0]) + 0.587 * f32::from(p[1]) + 0.114 * f32::from(p[2]);
+            if p[3] == 0 { f32::NAN } else { luma }
+        };
+        Self { width: picture.width, height: picture.height, data: picture.data.chunks_exact(4).map(value).collect() }
+    }
+
+    pub(super) fn at_centre(&self) -> f32 {
+        self.data[self.height / 2 * self.width + self.width / 2]
+    }
+
+    /// Returns the value between four pixel centres; `NaN` outside or beside missing data.
+    pub(super) fn sample(&self, [x, y]: [f64; 2]) -> f32 {
+        let (x, y) = (x - 0.5, y - 0.5);
+        if x < 0.0 || y < 0.0 || x >= (self.width - 1) as f64 || y >= (self.height - 1) as f64 {
+            return f32::NAN;
+        }
+        let (i, j) = (x as usize, y as usize);
+        let (u, v) = ((x - i as f64) as f32, (y - j as f64) as f32);
+        let at = j * self.width + i;
+        let upper = self.data[at] * (1.0 - u) + self.data[at + 1] * u;
+        let lower = self.data[at + self.width] * (1.0 - u) + self.data[at + self.width + 1] * u;
+        upper * (1.0 - v) + lower * v
+    }
+
     /// Returns the picture at a `factor`-th of its size; each pixel is the mean of those it covers.
     pub(super) fn shrunk(&self, factor: usize) -> Self {
         let (width, height) = (self.width / factor, self.height / factor);

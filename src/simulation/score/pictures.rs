@@ -39,7 +39,7 @@ pub(super) fn write_beside(folder: &Path, truth: &Raster, tested: &Raster) -> Re
 pub(super) fn write_seams(folder: &Path, overlay: &Overlay, radiometry: Option<&Radiometry>) -> Result<()> {
     let [width, height] = overlay.blocks;
     let mut picture = blank(width * SQUARE, height * SQUARE);
-    let cells = (overlay.block_m / overlay.cell_m).round() as usize;
+    let cells = overlay.block_cells;
     for block in 0..width * height {
         let (column, row) = (block % width, block / width);
         let cell = (row * cells).min(overlay.size[1] - 1) * overlay.size[0] + (column * cells).min(overlay.size[0] - 1);

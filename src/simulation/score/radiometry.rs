@@ -43,8 +43,8 @@ impl Radiometry {
     /// Compares what an overlay holds; nothing when there is too little open ground.
     pub(super) fn of(overlay: &Overlay) -> Option<Self> {
         let size = overlay.blocks;
-        let sigma = (BLUR_M / overlay.block_m).max(1.0);
-        let whole = (overlay.block_m / overlay.cell_m).powi(2) as f32;
+        let sigma = (BLUR_M / overlay.block_m()).max(1.0);
+        let whole = overlay.block_cells.pow(2) as f32;
         let blurred = blur(&overlay.sums, size, sigma);
         let ratios: Vec<[f32; 3]> = blurred
             .par_iter()
@@ -63,9 +63,9 @@ impl Radiometry {
         let weights = [0.299, 0.587, 0.114];
         let luma = |ratio: &[f32; 3]| (0..3).map(|band| weights[band] * (ratio[band] - usual[band])).sum::<f32>();
         let error: Vec<f32> = ratios.iter().map(luma).collect();
-        let mut gradients = gradients(&error, size, overlay.block_m as f32);
+        let mut gradients = gradients(&error, size, overlay.block_m() as f32);
         gradients.par_sort_unstable_by(f32::total_cmp);
-        (gradients.len() >= LEAST_BLOCKS).then_some(Self { error, block_m: overlay.block_m, gradients })
+        (gradients.len() >= LEAST_BLOCKS).then_some(Self { error, block_m: overlay.block_m(), gradients })
     }
 
     pub(super) fn score(&self) -> RadiometryScore {
@@ -140,7 +140,7 @@ mod tests {
             seen: Vec::new(),
             covered: Vec::new(),
             blocks: SIZE,
-            block_m: f64::from(block_m),
+            block_cells: 2,
             sums,
         }
     }
