@@ -81,8 +81,9 @@ bench-stac: build ## measure the STAC API beside stac-fastapi-pgstac and rustac,
 		$(if $(ITEMS),--items $(ITEMS)) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(REUSE),--reuse '$(REUSE)')
 
 .PHONY: bench-stitch
-bench-stitch: build ## stitch simulated flights (SEEDS=301,302) and real photos beside COLMAP, judged by the truth
+bench-stitch: build ## stitch simulated flights (SEEDS=301,302; CASES=rough,thin; LINEAR=50,100,200,400) and real photos beside COLMAP, judged by the truth
 	@scripts/bench_stitch/main.py --polder '$(POLDER)' --docs docs/benchmarks.md $(if $(SEEDS),--seeds '$(SEEDS)') \
+		$(if $(CASES),--cases '$(CASES)') $(if $(LINEAR),--linear '$(LINEAR)') \
 		$(if $(RUNS),--rounds '$(RUNS)') $(if $(POLDER_TEST_DATA),--real '$(POLDER_TEST_DATA)')
 
 .PHONY: soak
