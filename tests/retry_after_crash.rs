@@ -67,7 +67,9 @@ fn a_killed_polder_up_comes_back_with_everything() {
 fn essence(polder: &Polder, collection: &str) -> Vec<Value> {
     let mut items = polder.items(collection);
     for item in &mut items {
-        item["assets"].as_object_mut().unwrap().remove("report");
+        let assets = item["assets"].as_object_mut().unwrap();
+        assets.remove("report");
+        assets.remove("report_page");
         simplify(item, &[&polder.url, &polder.s3_endpoint]);
     }
     items

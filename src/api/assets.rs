@@ -27,6 +27,10 @@ use crate::catalog::{ObjectRef, object_of};
 /// How long a presigned URL lives: long enough for a slow reader of one range, short enough not to be passed on.
 const PRESIGNED_FOR: Duration = Duration::from_mins(15);
 
+/// What an asset may do when a browser shows it as a page: a report shows its own style and pictures, and nothing else,
+/// not even a page that somebody uploaded, runs, loads or belongs to this site.
+const POLICY: &str = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:";
+
 pub(super) fn routes() -> Router<AppState> {
     Router::new().route("/assets/{collection}/{item}/{asset}", get(get_asset).head(head_asset))
 }
@@ -142,7 +146,7 @@ fn described(object: &ObjectRef, etag: &str, body: Body) -> Response {
     set(header::CONTENT_DISPOSITION, &format!("inline; filename=\"{plain}\""));
     // A photo that somebody uploaded is never a page of this site.
     set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
-    set(header::CONTENT_SECURITY_POLICY, "sandbox");
+    set(header::CONTENT_SECURITY_POLICY, POLICY);
     response
 }
 
@@ -192,6 +196,22 @@ mod tests {
 
     fn range(value: &str) -> Result<Option<(u64, u64)>, Problem> {
         wanted_range(&HeaderMap::from_iter([(header::RANGE, value.parse().unwrap())]), "\"a\"", 100)
+    }
+
+    #[test]
+    fn a_page_among_the_assets_can_run_and_load_nothing() {
+        let object = ObjectRef {
+            content_type: "text/html".to_owned(),
+            key: "projects/p/f/ortho-r1.report.html".to_owned(),
+            ..crate::catalog::examples::orthophoto().cog
+        };
+        let response = described(&object, "\"a\"", Body::empty());
+        let header = |name| response.headers()[name].to_str().unwrap();
+        assert_eq!(header(header::CONTENT_TYPE), "text/html");
+        assert_eq!(header(header::CONTENT_DISPOSITION), "inline; filename=\"ortho-r1.report.html\"");
+        let policy: Vec<&str> = header(header::CONTENT_SECURITY_POLICY).split("; ").collect();
+        // Scripts are allowed by nothing, and the sandbox takes this site's origin away.
+        assert_eq!(policy, ["sandbox", "default-src 'none'", "style-src 'unsafe-inline'", "img-src data:"]);
     }
 
     #[test]

@@ -84,6 +84,7 @@ const fn words(layer: Layer) -> Words {
                 ("dsm", "Surface heights (DSM)", Some(COG), "data"),
                 ("thumbnail", "Thumbnail", Some("image/jpeg"), "thumbnail"),
                 ("report", "Report of the stitching", Some("application/json"), "metadata"),
+                ("report_page", "Report of the stitching, as a page", Some("text/html"), "metadata"),
             ],
         },
         Layer::Results => Words {

@@ -82,6 +82,7 @@ pub fn orthophoto() -> Orthophoto {
         taken: Moment::Between(noon(), noon()),
         dsm: Some((object(Layer::Ortho, &key("dsm"), COG), grid)),
         report: Some(object(Layer::Ortho, &key("report"), "application/json")),
+        report_page: Some(object(Layer::Ortho, &key("report_page"), "text/html")),
         thumbnail: Some(object(Layer::Ortho, &key("thumbnail"), "image/jpeg")),
         photos: vec![upstream(Layer::Raw, photo.item_id(), photo.object)],
         figures: Map::from_iter([("photos_used".to_owned(), json!(1))]),

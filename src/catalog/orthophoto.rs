@@ -24,6 +24,8 @@ pub struct Orthophoto {
     pub taken: Moment,
     pub dsm: Option<(ObjectRef, Grid)>,
     pub report: Option<ObjectRef>,
+    /// The report as a page for people.
+    pub report_page: Option<ObjectRef>,
     pub thumbnail: Option<ObjectRef>,
     /// The photos that were used, each in its exact version.
     pub photos: Vec<Upstream>,
@@ -78,6 +80,10 @@ impl Orthophoto {
         }
         if let Some(object) = &self.report {
             add_asset(item, "report", object, scheme, asset_of(object, "Report of the stitching", &["metadata"]));
+        }
+        if let Some(object) = &self.report_page {
+            let page = asset_of(object, "Report of the stitching, as a page", &["metadata"]);
+            add_asset(item, "report_page", object, scheme, page);
         }
     }
 }

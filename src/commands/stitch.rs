@@ -45,7 +45,10 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE", requires = "folder")]
     dsm: Option<PathBuf>,
 
-    /// Report to write, as JSON
+    /// Report to write: FILE.json for programs, and beside it FILE.html, a page for people
+    ///
+    /// Either of the two may be named; the other gets the same name. The page needs nothing but itself: it can be mailed
+    /// and printed.
     #[arg(long, value_name = "FILE", requires = "folder")]
     report: Option<PathBuf>,
 
@@ -130,6 +133,7 @@ fn stitch_files(folder: &Path, out: &Path, args: &Args, session: &Session) -> an
     if photos.is_empty() {
         return Err(pipeline::Error::NoPhotos(folder.to_owned()).into());
     }
+    let report_files = args.report.as_deref().map(|named| report_files(named, out)).transpose()?;
     let StitchArgs { gcp, gcp_crs, crs, gsd } = args.options.clone();
     let gcps = gcp.map(|path| photogrammetry::read_gcps(&path, gcp_crs)).transpose()?.unwrap_or_default();
     let options = photogrammetry::Options {
@@ -144,15 +148,41 @@ fn stitch_files(folder: &Path, out: &Path, args: &Args, session: &Session) -> an
     let observer = |p: photogrammetry::Progress| stages.show(&Progress::share(p.stage, p.done));
     let report = photogrammetry::stitch(&photos, &options, &observer).map_err(pipeline::Error::from)?;
     drop(stages);
-    let report = serde_json::to_value(&report)?;
-    if let Some(path) = &args.report {
-        let text = serde_json::to_string_pretty(&report)?;
-        std::fs::write(path, text).with_context(|| format!("cannot write the report to {}", path.display()))?;
+    if let Some([json, page]) = &report_files {
+        let picture = photogrammetry::Picture::of(out).map_err(pipeline::Error::from)?;
+        for (path, text) in [(json, report.to_json()), (page, report.page(Some(&picture)))] {
+            std::fs::write(path, text).with_context(|| format!("cannot write the report to {}", path.display()))?;
+        }
+        session.output.say(format!("report {}", page.display()));
     }
+    let report = serde_json::to_value(&report)?;
     show(&report, session);
     session.output.say(format!("orthophoto {}", out.display()));
     session.output.event("done", json!({ "out": out, "report": report }));
     Ok(report["photos"]["rejected"].as_array().map_or(0, Vec::len))
+}
+
+/// Where the report goes as JSON and as a page, whichever of the two was named.
+///
+/// Asked before the work, so that hours of it do not end at a folder that is not there.
+fn report_files(named: &Path, out: &Path) -> anyhow::Result<[PathBuf; 2]> {
+    let extension = named.extension().unwrap_or_default().to_ascii_lowercase();
+    let files = if extension == "html" || extension == "htm" {
+        [named.with_extension("json"), named.to_owned()]
+    } else if extension == "json" {
+        [named.to_owned(), named.with_extension("html")]
+    } else {
+        let mut page = named.to_owned().into_os_string();
+        page.push(".html");
+        [named.to_owned(), page.into()]
+    };
+    if files.iter().any(|file| file == out) {
+        bail!("--report would overwrite the orthophoto {}", out.display());
+    }
+    match named.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()) {
+        Some(folder) => bail!("cannot write the report: there is no folder {}", folder.display()),
+        None => Ok(files),
+    }
 }
 
 /// Says what came of the photos, in sentences.
@@ -173,5 +203,35 @@ pub(super) fn show(report: &Value, session: &Session) {
     ));
     if let Some(verdict) = report["verdict"].as_str().filter(|verdict| *verdict != "ok") {
         output.say(format!("verdict: {verdict}"));
+    }
+    for (word, lines) in [("to do", &report["advice"]), ("note", &report["notes"])] {
+        for line in lines.as_array().into_iter().flatten().filter_map(Value::as_str) {
+            output.say(format!("{word}: {line}"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_report_and_its_page_stand_beside_each_other_whichever_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("ortho.tif");
+        let files = |name: &str| {
+            report_files(&folder.path().join(name), &out)
+                .map(|files| files.map(|file| file.file_name().unwrap().to_string_lossy().into_owned()))
+        };
+        for (named, both) in [
+            ("r.json", ["r.json", "r.html"]),
+            ("r.html", ["r.json", "r.html"]),
+            ("r", ["r", "r.html"]),
+            ("r.2025.json", ["r.2025.json", "r.2025.html"]),
+            ("r.2025", ["r.2025", "r.2025.html"]),
+        ] {
+            assert_eq!(files(named).unwrap(), both, "{named}");
+        }
+        assert!(files("ortho.tif").is_err() && files("missing/r.json").is_err());
     }
 }

@@ -40,8 +40,10 @@ pub use blocks::BlockReport;
 pub use camera::Camera;
 pub use error::{Error, Result};
 pub use gcp::{Gcp, Role, read_gcps};
-pub use photos::{PhotoInput, Rejected};
-pub use report::{CameraReport, GpsAgreement, PhotoCounts, PhotoReport, Report, StageReport, SurveyResidual};
+pub use photos::PhotoInput;
+pub use report::{
+    GpsAgreement, PhotoCounts, PhotoReport, Picture, RejectedPhoto, Report, StageReport, SurveyResidual, SurveyRmse,
+};
 pub use stitch::{Options, Progress, stitch};
 
 #[cfg(test)]

@@ -162,7 +162,7 @@ fn fault_of(input: &PhotoInput, needs_gps: bool) -> Option<String> {
 }
 
 /// Longitude and latitude, unless they are the zeros of a receiver without a fix.
-fn position_of(metadata: &PhotoMetadata) -> Option<[f64; 2]> {
+pub fn position_of(metadata: &PhotoMetadata) -> Option<[f64; 2]> {
     metadata.lonlat.filter(|[lon, lat]| {
         lon.is_finite() && lat.is_finite() && (lon.abs() > 1e-6 || lat.abs() > 1e-6) && lat.abs() < 89.0
     })

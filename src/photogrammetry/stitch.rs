@@ -3,22 +3,22 @@
 use std::{path::PathBuf, time::Instant};
 
 use nalgebra::Vector3;
+use serde_json::{Value, json};
 
 use super::{
-    adjust::reprojection_rmse_px,
     blocks::{Placed, place, separate},
     bundle::Block,
     connect::{find_keypoints, match_photos},
     error::{Error, Result},
     exposure::Exposure,
-    gcp::{self, Gcp, Role},
+    gcp::{self, Gcp},
     kept::Kept,
     mosaic::Mosaic,
     orient::{Oriented, no_geometry},
     orthorectify::{Grid, native_gsd_m, union, views_of},
     photos::{Flight, PhotoInput, median, sort_out, too_few},
     reduced::Reduced,
-    report::{self, Report, StageReport, peak_memory_mb},
+    report::{Findings, Report, StageReport, peak_memory_mb},
     surface::Surface,
 };
 use crate::spatial::Crs;
@@ -38,6 +38,25 @@ pub struct Options {
     pub gcps: Vec<Gcp>,
     /// A folder in which finished stages are kept; without one a stitch that breaks off starts from the beginning.
     pub kept: Option<PathBuf>,
+}
+
+impl Options {
+    /// What was asked for, for the report: paths without their folders, points by their number.
+    fn described(&self) -> Value {
+        let file = |path: &PathBuf| path.file_name().map(|name| name.to_string_lossy().into_owned());
+        json!({
+            "out": file(&self.out),
+            "dsm": self.dsm.as_ref().and_then(file),
+            "crs": self.crs.map(|crs| crs.to_string()),
+            "gsd_m": self.gsd_m,
+            "surveyed_points": self.gcps.len(),
+        })
+    }
+
+    /// The orthophoto's name without its extension.
+    fn title(&self) -> String {
+        self.out.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned())
+    }
 }
 
 /// How far a stage has come.
@@ -74,7 +93,7 @@ pub fn stitch(photos: &[PhotoInput], options: &Options, progress: &(dyn Fn(Progr
     let (parts, alone) = separate(flight, keypoints, &pairs, total)?;
 
     let Placed { mut flight, oriented, blocks } = stages.run("adjustment", |_| place(parts, &keys, &gcps, &kept))?;
-    let Oriented { mut block, surveyed, mut notes, .. } = oriented;
+    let Oriented { block, surveyed, mut notes, .. } = oriented;
     notes.extend(strange);
     flight.rejected.extend(alone);
     check_enough(&flight, total)?;
@@ -103,37 +122,26 @@ pub fn stitch(photos: &[PhotoInput], options: &Options, progress: &(dyn Fn(Progr
         stages.run("dsm", |_| mosaic.write_dsm(path, &coarse))?;
     }
 
-    let control_points = report::survey_residuals(&block, &surveyed, Role::Control);
-    let check_points = report::survey_residuals(&block, &surveyed, Role::Check);
-    let cameras = report::camera_reports(&flight, &block);
-    let gps = report::compare_with_gps(&flight, &block);
-    let gps_sigma_m = median(flight.photos.iter().filter_map(|p| p.gps).map(|g| g.sigma_horizontal_m)).unwrap_or(0.0);
-    notes.extend(report::camera_notes(&cameras));
-    let mut rejected = flight.rejected.clone();
-    rejected.sort_by(|a, b| a.name.cmp(&b.name));
-    let counts = report::PhotoCounts { total, used: flight.photos.len(), rejected };
-    block.points.retain(|point| point.survey.is_none());
-    Ok(Report {
-        verdict: report::verdict(gps.as_ref(), &cameras, &counts, &control_points, gps_sigma_m),
-        notes,
-        photos: counts,
-        reprojection_rmse_px: reprojection_rmse_px(&block),
+    let findings = Findings {
+        inputs: photos,
+        flight: &flight,
+        block: &block,
+        surveyed: &surveyed,
+        views: &views,
+        surface: &ground.surface,
+        exposure: &exposure,
+        grid,
+        ground_m: ground.height_m,
         gsd_m,
-        height_above_ground_m: ground.flying_height_m,
-        tie_points: block.points.len(),
-        sightings: block.points.iter().map(|point| point.sightings.len()).sum(),
-        crs: crs.to_string(),
-        size_px: grid.size,
+        flying_height_m: ground.flying_height_m,
         covered_pixels: drawn.covered_pixels,
         blocks,
-        gps,
-        cameras,
-        control_points,
-        check_points,
-        per_photo: report::photo_reports(&flight, &block, &exposure, ground.height_m),
+        notes,
         stages: stages.done,
-        software: concat!("polder ", env!("CARGO_PKG_VERSION")).to_owned(),
-    })
+        options: options.described(),
+        title: options.title(),
+    };
+    Ok(findings.report())
 }
 
 /// Times the stages and passes their progress on.

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     catalog::{COG, Flight, Grid, Layer, Orthophoto, Processing, Project, RunId, StoredItem, Upstream},
-    photogrammetry::{self, PhotoInput, Report},
+    photogrammetry::{self, PhotoInput, Picture, Report},
     raster::{self, Raster},
     spatial::Crs,
     storage::ObjectKey,
@@ -59,7 +59,7 @@ pub struct StitchSummary {
 /// The folder, in that of the work, where finished stages are kept.
 pub const STAGES: &str = "stages";
 
-/// Stitches a flight and publishes the orthophoto with its surface model, report and thumbnail.
+/// Stitches a flight and publishes the orthophoto with its surface model, report (as JSON and as a page) and thumbnail.
 ///
 /// # Errors
 /// [`Error::UnknownFlight`], [`Error::Photogrammetry`] (which says what to do), [`Error::Storage`], [`Error::Database`];
@@ -182,7 +182,9 @@ async fn compute(
     while let Some(progress) = receiver.recv().await {
         observer(Progress::share(progress.stage, progress.done));
     }
-    Ok(work.await??)
+    let mut report = work.await??;
+    report.title = format!("{} · {}", request.project, request.flight);
+    Ok(report)
 }
 
 /// Puts the files, then the item; returns the version of the orthophoto.
@@ -197,15 +199,18 @@ async fn publish(
     let (project, flight) = (request.project.clone(), request.flight.clone());
     let (ortho, dsm) = (work.join("ortho.tif"), work.join("dsm.tif"));
     let picture = ortho.clone();
-    let (grid, footprint, thumbnail) = tokio::task::spawn_blocking(move || look_at(&picture)).await??;
+    let shown = report.clone();
+    let Looked { grid, footprint, thumbnail, page } =
+        tokio::task::spawn_blocking(move || look_at(&picture, &shown)).await??;
     let dsm_file = dsm.clone();
     let dsm_grid = tokio::task::spawn_blocking(move || grid_of(&Raster::open(dsm_file)?)).await??;
 
     let (storage, keys) = (&context.storage, Keys::of(request, run));
     let cog = storage.put_file(Layer::Ortho, &keys.orthophoto, &ortho, COG).await?;
     let dsm = storage.put_file(Layer::Ortho, &keys.dsm, &dsm, COG).await?;
-    let json = serde_json::to_vec_pretty(report).expect("a report has text keys");
+    let json = report.to_json();
     let report_object = storage.put_bytes(Layer::Ortho, &keys.report, json.into(), "application/json").await?;
+    let report_page = storage.put_bytes(Layer::Ortho, &keys.report_page, page.into(), "text/html").await?;
     let thumbnail = storage.put_bytes(Layer::Ortho, &keys.thumbnail, thumbnail.into(), "image/jpeg").await?;
 
     let version_id = cog.version_id.clone();
@@ -220,6 +225,7 @@ async fn publish(
         taken: moment(span(photos).unwrap_or_else(|| (Utc::now(), Utc::now()))),
         dsm: Some((dsm, dsm_grid)),
         report: Some(report_object),
+        report_page: Some(report_page),
         thumbnail: Some(thumbnail),
         photos: used_photos(photos, report)?,
         figures: figures(report),
@@ -235,6 +241,7 @@ struct Keys {
     orthophoto: ObjectKey,
     dsm: ObjectKey,
     report: ObjectKey,
+    report_page: ObjectKey,
     thumbnail: ObjectKey,
 }
 
@@ -246,6 +253,7 @@ impl Keys {
             orthophoto: key(|(project, flight, run)| ObjectKey::Orthophoto { project, flight, run }),
             dsm: key(|(project, flight, run)| ObjectKey::Dsm { project, flight, run }),
             report: key(|(project, flight, run)| ObjectKey::Report { project, flight, run }),
+            report_page: key(|(project, flight, run)| ObjectKey::ReportPage { project, flight, run }),
             thumbnail: key(|(project, flight, run)| ObjectKey::Thumbnail { project, flight, run }),
         }
     }
@@ -286,12 +294,23 @@ fn grid_of(raster: &Raster) -> Result<Grid> {
     Ok(Grid { crs: raster.crs()?, transform: raster.geo_transform()?, size: raster.size() })
 }
 
-fn look_at(path: &Path) -> Result<(Grid, Vec<[f64; 2]>, Vec<u8>)> {
+/// What is made by looking at the finished orthophoto.
+struct Looked {
+    grid: Grid,
+    footprint: Vec<[f64; 2]>,
+    /// A JPEG.
+    thumbnail: Vec<u8>,
+    /// The report as HTML, with a picture of the orthophoto.
+    page: String,
+}
+
+fn look_at(path: &Path, report: &Report) -> Result<Looked> {
     let raster = Raster::open(path)?;
     let grid = grid_of(&raster)?;
     let overview = raster.overview(THUMBNAIL_SIDE)?;
     let footprint = super::footprint::covered_ground(&overview, &grid)?;
-    Ok((grid, footprint, raster::encode_jpeg(&overview.to_rgb(), 85)?))
+    let page = report.page(Some(&Picture::of(path)?));
+    Ok(Looked { grid, footprint, thumbnail: raster::encode_jpeg(&overview.to_rgb(), 85)?, page })
 }
 
 /// A folder for one run, which stays when the run breaks off, so that the next attempt need not fetch again.

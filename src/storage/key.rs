@@ -26,6 +26,8 @@ pub enum ObjectKey {
     Dsm { project: String, flight: String, run: String },
     /// What the stitcher has to say about its work.
     Report { project: String, flight: String, run: String },
+    /// The same as a page for people.
+    ReportPage { project: String, flight: String, run: String },
     /// A small picture of the orthophoto.
     Thumbnail { project: String, flight: String, run: String },
     /// The findings of one detection run, as GeoJSON.
@@ -54,7 +56,11 @@ impl ObjectKey {
     pub const fn layer(&self) -> Layer {
         match self {
             Self::Photo { .. } => Layer::Raw,
-            Self::Orthophoto { .. } | Self::Dsm { .. } | Self::Report { .. } | Self::Thumbnail { .. } => Layer::Ortho,
+            Self::Orthophoto { .. }
+            | Self::Dsm { .. }
+            | Self::Report { .. }
+            | Self::ReportPage { .. }
+            | Self::Thumbnail { .. } => Layer::Ortho,
             Self::Detections { .. } | Self::AnnotatedJpeg { .. } => Layer::Results,
             Self::Model { .. } | Self::ModelCard { .. } => Layer::Models,
         }
@@ -73,6 +79,7 @@ impl ObjectKey {
             Self::Orthophoto { project, flight, run } => in_flight(project, flight, "ortho", run, "tif"),
             Self::Dsm { project, flight, run } => in_flight(project, flight, "ortho", run, "dsm.tif"),
             Self::Report { project, flight, run } => in_flight(project, flight, "ortho", run, "report.json"),
+            Self::ReportPage { project, flight, run } => in_flight(project, flight, "ortho", run, "report.html"),
             Self::Thumbnail { project, flight, run } => in_flight(project, flight, "ortho", run, "thumbnail.jpg"),
             Self::Detections { project, flight, run } => in_flight(project, flight, "detections", run, "geojson"),
             Self::AnnotatedJpeg { project, flight, run } => in_flight(project, flight, "detections", run, "jpg"),
@@ -174,6 +181,7 @@ mod tests {
             ObjectKey::Orthophoto { project: project.clone(), flight: flight.clone(), run: run.clone() },
             ObjectKey::Dsm { project: project.clone(), flight: flight.clone(), run: run.clone() },
             ObjectKey::Report { project: project.clone(), flight: flight.clone(), run: run.clone() },
+            ObjectKey::ReportPage { project: project.clone(), flight: flight.clone(), run: run.clone() },
             ObjectKey::Thumbnail { project: project.clone(), flight: flight.clone(), run: run.clone() },
             ObjectKey::Detections { project: project.clone(), flight: flight.clone(), run: run.clone() },
             ObjectKey::AnnotatedJpeg { project, flight, run },
@@ -187,6 +195,7 @@ mod tests {
                 "projects/p/f/ortho-r1.tif",
                 "projects/p/f/ortho-r1.dsm.tif",
                 "projects/p/f/ortho-r1.report.json",
+                "projects/p/f/ortho-r1.report.html",
                 "projects/p/f/ortho-r1.thumbnail.jpg",
                 "projects/p/f/detections-r1.geojson",
                 "projects/p/f/detections-r1.jpg",
