@@ -43,7 +43,7 @@ pub fn section(out: &mut String, report: &Report) {
     put!(
         out,
         "<table class=\"numbers\"><thead><tr><th scope=\"col\">Seen by</th><th scope=\"col\">2 or more</th><th scope=\"col\">3 or more</th>\
-         <th scope=\"col\">5 or more</th><th scope=\"col\">middle cell</th></tr></thead>\
+         <th scope=\"col\">5 or more</th><th scope=\"col\">median</th></tr></thead>\
          <tbody><tr><th scope=\"row\">share of the ground</th><td>{:.1} %</td><td>{:.1} %</td><td>{:.1} %</td><td>{} photos</td></tr></tbody></table>\n",
         overlap.at_least_two * 100.0,
         overlap.at_least_three * 100.0,

@@ -111,7 +111,7 @@ pub fn table(out: &mut String, report: &Report) {
     row(
         "Overlap",
         format!(
-            "{} photos see the middle cell; {:.0} % of the ground is seen by three or more",
+            "{} photos see a piece of ground (median); {:.0} % of it is seen by three or more",
             overlap.median_photos,
             overlap.at_least_three * 100.0
         ),
