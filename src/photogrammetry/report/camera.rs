@@ -48,35 +48,37 @@ const FIELD: [usize; 2] = [16, 12];
 /// A mean of fewer sightings than this is noise.
 const FEWEST_SIGHTINGS: u32 = 20;
 
-/// The cameras that took a used photo.
+/// The cameras that took a used photo, by their places in the flight.
+pub fn used(block: &Block) -> Vec<usize> {
+    let mut used: Vec<usize> = block.photos.iter().map(|photo| photo.camera).collect();
+    used.sort_unstable();
+    used.dedup();
+    used
+}
+
+/// The cameras of [`used`], in that order.
 pub fn reports(flight: &Flight, block: &Block, fit: &Fit) -> Vec<CameraReport> {
-    let used = |index: usize| block.photos.iter().filter(|photo| photo.camera == index).count();
-    flight
-        .cameras
-        .iter()
-        .zip(&block.cameras)
-        .enumerate()
-        .filter(|(index, _)| used(*index) > 0)
-        .map(|(index, (group, adjusted))| {
-            let (before, after) = (group.prior.parameters(), adjusted.camera.parameters());
-            let parameter = |at: usize| CameraParameter {
-                name: NAMES[at],
-                prior: before[at],
-                prior_sigma: group.sigma[at],
-                adjusted: after[at],
-                sigma: None,
-            };
-            CameraReport {
-                camera: group.label.clone(),
-                photos: used(index),
-                prior: group.prior,
-                adjusted: adjusted.camera,
-                focal_change_percent: (adjusted.camera.focal_px / group.prior.focal_px - 1.0) * 100.0,
-                parameters: (0..NAMES.len()).map(parameter).collect(),
-                residuals: field(block, fit, index),
-            }
-        })
-        .collect()
+    let camera = |index: usize| {
+        let (group, adjusted) = (&flight.cameras[index], &block.cameras[index]);
+        let (before, after) = (group.prior.parameters(), adjusted.camera.parameters());
+        let parameter = |at: usize| CameraParameter {
+            name: NAMES[at],
+            prior: before[at],
+            prior_sigma: group.sigma[at],
+            adjusted: after[at],
+            sigma: None,
+        };
+        CameraReport {
+            camera: group.label.clone(),
+            photos: block.photos.iter().filter(|photo| photo.camera == index).count(),
+            prior: group.prior,
+            adjusted: adjusted.camera,
+            focal_change_percent: (adjusted.camera.focal_px / group.prior.focal_px - 1.0) * 100.0,
+            parameters: (0..NAMES.len()).map(parameter).collect(),
+            residuals: field(block, fit, index),
+        }
+    };
+    used(block).into_iter().map(camera).collect()
 }
 
 fn field(block: &Block, fit: &Fit, camera: usize) -> ResidualField {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use super::fit::Fit;
+use super::{camera, fit::Fit};
 use crate::photogrammetry::{
     bundle::Block,
     exposure::Exposure,
@@ -36,7 +36,7 @@ pub struct RejectedPhoto {
 #[derive(Clone, Debug, Serialize)]
 pub struct PhotoReport {
     pub name: String,
-    /// Its camera, by its place in the flight; its sortie, whose barometer has one zero.
+    /// Its camera, counted from 0 in the report's `cameras`; its sortie, whose barometer has one zero.
     pub camera: usize,
     pub sortie: usize,
     pub tie_points: usize,
@@ -67,6 +67,7 @@ impl PhotoReport {
 /// A line for each photo of the block.
 pub fn reports(flight: &Flight, block: &Block, exposure: &Exposure, fit: &Fit, ground_m: f64) -> Vec<PhotoReport> {
     let fits = fit.per_photo(block.photos.len());
+    let cameras = camera::used(block);
     flight
         .photos
         .iter()
@@ -78,7 +79,7 @@ pub fn reports(flight: &Flight, block: &Block, exposure: &Exposure, fit: &Fit, g
             let (tie_points, reprojection_rmse_px) = fits[index];
             PhotoReport {
                 name: photo.name.clone(),
-                camera: photo.camera,
+                camera: cameras.iter().position(|used| *used == photo.camera).unwrap_or(0),
                 sortie: photo.sortie,
                 tie_points,
                 reprojection_rmse_px,

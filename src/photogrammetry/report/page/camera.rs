@@ -23,8 +23,9 @@ pub fn section(out: &mut String, report: &Report) {
         "What was known of each lens before (the prior and its σ) and what the photos say. A change of many σ means that the prior was \
          wrong, or that the photos cannot tell this parameter from another.",
     );
-    for camera in &report.cameras {
-        put!(out, "<h3>{} · {} photos</h3>\n", Text(&camera.camera), camera.photos);
+    for (index, camera) in report.cameras.iter().enumerate() {
+        let number = if report.cameras.len() > 1 { format!("{}. ", index + 1) } else { String::new() };
+        put!(out, "<h3>{number}{} · {} photos</h3>\n", Text(&camera.camera), camera.photos);
         parameters(out, camera);
         out.push_str("<div class=\"row\">");
         distortion(out, camera);
