@@ -4,6 +4,7 @@ mod bad_photos;
 mod flights;
 mod holes;
 mod surveys;
+mod verdicts;
 
 use std::path::{Path, PathBuf};
 
