@@ -90,27 +90,65 @@ fn the_database_is_killed() {
     polder.stop();
 }
 
-/// On a file system of one megabyte, which only root may make.
-#[test]
-fn the_disk_is_full() {
+/// Stitches with `small` in its arguments standing for a file system of so many kilobytes. Returns the exit code, what was
+/// said, and the files that are left on it; `None` where nobody but root may make a file system.
+fn stitch_beside(kilobytes: u32, arguments: &[&str]) -> Option<(Option<i32>, String, Vec<String>)> {
     let folder = tempfile::tempdir().unwrap();
     let small = folder.path().join("small");
     fs::create_dir(&small).unwrap();
-    let script = "mount -t tmpfs -o size=1m tmpfs \"$1\" || exit 77; \
-        \"$2\" stitch \"$3\" --out \"$1/ortho.tif\"; code=$?; ls -A \"$1\"; exit $code";
+    let script = "small=$1; polder=$2; photos=$3; shift 3; mount -t tmpfs -o size=${KILOBYTES}k tmpfs \"$small\" || exit 77; \
+        cd \"$small\"; \"$polder\" stitch \"$photos\" \"$@\"; code=$?; find . -type f; exit $code";
     let output = Command::new("unshare")
         .args(["-m", "sh", "-c", script, "sh"])
         .args([small.as_os_str(), POLDER.as_ref(), small_flight().join("images").as_os_str()])
+        .args(arguments.iter().map(|argument| argument.replace("large", &folder.path().to_string_lossy())))
+        .env("KILOBYTES", kilobytes.to_string())
         .output()
         .unwrap();
     let text = said(&output);
     if output.status.code() == Some(77) || text.contains("unshare failed") {
         eprintln!("SKIPPED: only root can make a small file system: {text}");
-        return;
+        return None;
     }
-    assert_eq!(output.status.code(), Some(1), "{text}");
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    let left = stdout.lines().filter_map(|line| line.strip_prefix("./")).map(str::to_owned).collect();
+    Some((output.status.code(), text, left))
+}
+
+#[test]
+fn the_disk_is_full_when_the_orthophoto_is_written() {
+    let work = ["--work-dir", "large/work"];
+    let Some((code, text, left)) = stitch_beside(1000, &[&["--out", "ortho.tif"], &work[..]].concat()) else { return };
+    assert_eq!(code, Some(1), "{text}");
     assert!(text.contains("no space left") && text.contains("ortho.tif"), "{text}");
     assert!(text.contains("make room"), "it says what to do: {text}");
-    let left = String::from_utf8_lossy(&output.stdout);
-    assert!(!left.lines().any(|name| name == "ortho.tif"), "nothing half-written: {left}");
+    assert!(left.is_empty(), "nothing half-written: {left:?}");
+}
+
+#[test]
+fn the_disk_is_full_when_the_surface_is_written() {
+    let arguments = ["--out", "large/ortho.tif", "--dsm", "dsm.tif", "--work-dir", "large/work"];
+    let Some((code, text, left)) = stitch_beside(12, &arguments) else { return };
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("no space left") && text.contains("dsm.tif") && text.contains("make room"), "{text}");
+    assert!(left.is_empty(), "nothing half-written: {left:?}");
+}
+
+#[test]
+fn the_disk_is_full_when_the_report_is_written() {
+    let arguments = ["--out", "large/ortho.tif", "--report", "report.json", "--work-dir", "large/work"];
+    let Some((code, text, left)) = stitch_beside(4, &arguments) else { return };
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("report.json") && text.contains("make room"), "{text}");
+    assert!(left.is_empty(), "nothing half-written: {left:?}");
+}
+
+#[test]
+fn a_full_disk_for_what_is_kept_does_not_stop_a_stitch() {
+    let Some((code, text, left)) = stitch_beside(64, &["--out", "large/ortho.tif", "--work-dir", "work"]) else {
+        return;
+    };
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("cannot keep"), "{text}");
+    assert!(!left.iter().any(|name| name.contains("half")), "nothing half-written: {left:?}");
 }

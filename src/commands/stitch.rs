@@ -151,7 +151,12 @@ fn stitch_files(folder: &Path, out: &Path, args: &Args, session: &Session) -> an
     if let Some([json, page]) = &report_files {
         let picture = photogrammetry::Picture::of(out).map_err(pipeline::Error::from)?;
         for (path, text) in [(json, report.to_json()), (page, report.page(Some(&picture)))] {
-            std::fs::write(path, text).with_context(|| format!("cannot write the report to {}", path.display()))?;
+            write_whole(path, text.as_bytes()).with_context(|| {
+                let path = path.display();
+                format!(
+                    "cannot write the report to {path} (the orthophoto is finished): make room or name another file"
+                )
+            })?;
         }
         session.output.say(format!("report {}", page.display()));
     }
@@ -183,6 +188,17 @@ fn report_files(named: &Path, out: &Path) -> anyhow::Result<[PathBuf; 2]> {
         Some(folder) => bail!("cannot write the report: there is no folder {}", folder.display()),
         None => Ok(files),
     }
+}
+
+/// Writes a file beside its name and moves it there: a full disk leaves no half of it.
+fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let partial = path.with_file_name(format!(".{name}.partial"));
+    let written = std::fs::write(&partial, bytes).and_then(|()| std::fs::rename(&partial, path));
+    if written.is_err() {
+        let _ = std::fs::remove_file(&partial);
+    }
+    written
 }
 
 /// Says what came of the photos, in sentences.

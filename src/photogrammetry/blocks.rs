@@ -16,8 +16,9 @@ use super::{
     kept::{Kept, Key},
     keypoints::Keypoints,
     matching::PairMatches,
+    oblique,
     orient::{Oriented, no_geometry, orient},
-    photos::{Flight, Photo, Rejected, median},
+    photos::{Flight, Photo, Rejected, median, too_few},
     report::{GpsAgreement, compare_with_gps},
     tracks::connected_sets,
 };
@@ -164,11 +165,9 @@ pub fn place(parts: Vec<Part>, keys: &[Key], gcps: &[Gcp], kept: &Kept) -> Resul
     let mut first_fault = None;
     for Part { mut flight, keypoints, pairs } in parts {
         let made_of = Key::of(&(&flight, keys, &pairs, gcps));
-        match kept.try_get("adjustment", &made_of, || orient(flight.clone(), keypoints, pairs, gcps)) {
-            Ok(oriented) => {
-                flight.reject(oriented.rejected.clone());
-                placed.push((flight, oriented));
-            }
+        let oriented = kept.try_get("adjustment", &made_of, || orient(flight.clone(), keypoints, pairs, gcps));
+        match oriented.and_then(|oriented| without_oblique(&mut flight, oriented)) {
+            Ok(oriented) => placed.push((flight, oriented)),
             Err(error) => {
                 let reason = format!("its block of {} photos could not be placed: {error}", flight.photos.len());
                 let names = flight.photos.iter().map(|photo| photo.name.clone());
@@ -186,6 +185,19 @@ pub fn place(parts: Vec<Part>, keys: &[Key], gcps: &[Gcp], kept: &Kept) -> Resul
     joined.oriented.notes.extend(untied(&joined.flight, &blocks));
     joined.oriented.notes.extend(unmarked(&joined.oriented, gcps));
     Ok(Placed { blocks, ..joined })
+}
+
+/// Rejects what the adjustment rejected and what looks aside.
+fn without_oblique(flight: &mut Flight, mut oriented: Oriented) -> Result<Oriented> {
+    let total = flight.photos.len();
+    flight.reject(std::mem::take(&mut oriented.rejected));
+    let names: Vec<String> = flight.photos.iter().map(|photo| photo.name.clone()).collect();
+    oblique::take_out(&mut oriented, &names);
+    flight.reject(std::mem::take(&mut oriented.rejected));
+    if flight.photos.len() < FEWEST_PHOTOS {
+        return Err(too_few(flight.photos.len(), total, &flight.rejected));
+    }
+    Ok(oriented)
 }
 
 impl BlockReport {

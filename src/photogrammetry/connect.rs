@@ -5,13 +5,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use rayon::prelude::*;
 
 use super::{
+    error::Error,
     kept::{Kept, Key},
     keypoints::{KeypointOptions, Keypoints, detect_keypoints},
+    look::{Look, blurred},
     matching::{PairMatches, match_pair},
     pairs::choose_pairs,
     photos::{Flight, Photo},
 };
-use crate::raster::read_photo;
 
 /// A photo with fewer keypoints shows nothing to hold on to: water, snow, blur.
 const FEWEST_KEYPOINTS: usize = 100;
@@ -30,11 +31,11 @@ pub fn find_keypoints(flight: &mut Flight, kept: &Kept, tell: &(dyn Fn(f64) + Sy
         found
     };
     let threads = side_by_side(flight);
-    let found: Vec<Result<(Keypoints, Key), String>> =
-        match rayon::ThreadPoolBuilder::new().num_threads(threads).build() {
-            Ok(pool) => pool.install(|| flight.photos.par_iter().map(find).collect()),
-            Err(_) => flight.photos.iter().map(find).collect(),
-        };
+    let mut found: Vec<Result<Found, String>> = match rayon::ThreadPoolBuilder::new().num_threads(threads).build() {
+        Ok(pool) => pool.install(|| flight.photos.par_iter().map(find).collect()),
+        Err(_) => flight.photos.iter().map(find).collect(),
+    };
+    reject_blurred(flight, &mut found);
     let keep: Vec<bool> = found.iter().map(Result::is_ok).collect();
     let faults: std::collections::HashMap<String, String> = flight
         .photos
@@ -43,7 +44,26 @@ pub fn find_keypoints(flight: &mut Flight, kept: &Kept, tell: &(dyn Fn(f64) + Sy
         .filter_map(|(photo, result)| Some((photo.name.clone(), result.as_ref().err()?.clone())))
         .collect();
     flight.keep(&keep, |photo| faults[&photo.name].clone());
-    found.into_iter().flatten().unzip()
+    found.into_iter().flatten().map(|(_, keypoints, key)| (keypoints, key)).unzip()
+}
+
+/// How a photo looks, its keypoints, and what they were made of.
+type Found = (Look, Keypoints, Key);
+
+/// Rejects the photos that are blurred beside the others; only all of them together tell.
+fn reject_blurred(flight: &Flight, found: &mut [Result<Found, String>]) {
+    let (mut places, mut looks) = (Vec::new(), Vec::new());
+    for (index, (photo, found)) in flight.photos.iter().zip(found.iter()).enumerate() {
+        if let Ok((look, keypoints, _)) = found {
+            places.push(index);
+            looks.push((photo.camera, *look, keypoints.points.len()));
+        }
+    }
+    for (index, fault) in places.into_iter().zip(blurred(&looks)) {
+        if let Some(fault) = fault {
+            found[index] = Err(fault);
+        }
+    }
 }
 
 /// How many pyramids fit the memory at once.
@@ -54,30 +74,31 @@ fn side_by_side(flight: &Flight) -> usize {
     (PYRAMID_BYTES / one).clamp(1, rayon::current_num_threads())
 }
 
-fn kept_keypoints_of(
-    photo: &Photo,
-    flight: &Flight,
-    options: &KeypointOptions,
-    kept: &Kept,
-) -> Result<(Keypoints, Key), String> {
+fn kept_keypoints_of(photo: &Photo, flight: &Flight, options: &KeypointOptions, kept: &Kept) -> Result<Found, String> {
     let made_of = match kept.is_open().then(|| Key::of_file(&photo.path)) {
-        Some(Ok(file)) => Key::of(&(file, flight.cameras[photo.camera].prior, options)),
+        Some(Ok(file)) => Key::of(&(file, flight.cameras[photo.camera].prior, photo.mirrored, options)),
         // Reading it will say what is wrong, if that is still so.
-        Some(Err(_)) => return keypoints_of(photo, flight, options).map(|found| (found, Key::of(&photo.name))),
+        Some(Err(_)) => {
+            let (look, keypoints) = keypoints_of(photo, options)?;
+            return Ok((look, keypoints, Key::of(&photo.name)));
+        }
         None => Key::of(&photo.name),
     };
-    let found = kept.try_get("keypoints", &made_of, || keypoints_of(photo, flight, options))?;
-    Ok((found, made_of))
+    let (look, keypoints) = kept.try_get("keypoints", &made_of, || keypoints_of(photo, options))?;
+    Ok((look, keypoints, made_of))
 }
 
-fn keypoints_of(photo: &Photo, flight: &Flight, options: &KeypointOptions) -> Result<Keypoints, String> {
-    let picture = read_photo(&photo.path).map_err(|error| error.to_string())?;
-    let camera = &flight.cameras[photo.camera].prior;
-    if (picture.width as f64, picture.height as f64) != (camera.width_px, camera.height_px) {
-        return Err(format!(
-            "it has {} × {} pixels but its metadata says {} × {}",
-            picture.width, picture.height, camera.width_px, camera.height_px
-        ));
+fn keypoints_of(photo: &Photo, options: &KeypointOptions) -> Result<(Look, Keypoints), String> {
+    let picture = photo.read().map_err(|error| match error {
+        Error::PhotoGone { source, .. } => source.to_string(),
+        Error::PhotoChanged { was, is, .. } => {
+            format!("it has {} × {} pixels but its metadata says {} × {}", is[0], is[1], was[0], was[1])
+        }
+        other => other.to_string(),
+    })?;
+    let look = Look::of(&picture);
+    if let Some(fault) = look.fault() {
+        return Err(fault);
     }
     let keypoints = detect_keypoints(&picture, options);
     if keypoints.points.len() < FEWEST_KEYPOINTS {
@@ -86,7 +107,7 @@ fn keypoints_of(photo: &Photo, flight: &Flight, options: &KeypointOptions) -> Re
             keypoints.points.len()
         ));
     }
-    Ok(keypoints)
+    Ok((look, keypoints))
 }
 
 /// Matches the photos that may overlap; `keys` say what their keypoints were made of.
@@ -120,6 +141,41 @@ pub fn match_photos(
         })
         .collect();
     matched.into_iter().flatten().filter(|pair| !pair.matches.is_empty()).collect()
+}
+
+/// Undoes the mirroring of photos whose EXIF orientation says that they are stored mirrored but that match none of the others
+/// so: the orientation was written by a program that never touched the pixels. Returns the pairs, matched again if need be.
+pub fn settle_mirrors(
+    flight: &mut Flight,
+    keypoints: &mut [Keypoints],
+    keys: &mut [Key],
+    pairs: Vec<PairMatches>,
+    kept: &Kept,
+    tell: &(dyn Fn(f64) + Sync),
+) -> Vec<PairMatches> {
+    let mirrored: Vec<bool> = flight.photos.iter().map(|photo| photo.mirrored).collect();
+    let tied = |pairs: &[PairMatches]| pairs.iter().any(|pair| mirrored[pair.first] != mirrored[pair.second]);
+    if !mirrored.contains(&true) || !mirrored.contains(&false) || tied(&pairs) {
+        return pairs;
+    }
+    let options = KeypointOptions::default();
+    let (mut other_keypoints, mut other_keys) = (keypoints.to_vec(), keys.to_vec());
+    for index in (0..mirrored.len()).filter(|&index| mirrored[index]) {
+        flight.photos[index].mirrored = false;
+        if let Ok((_, found, key)) = kept_keypoints_of(&flight.photos[index], flight, &options, kept) {
+            (other_keypoints[index], other_keys[index]) = (found, key);
+        }
+    }
+    let others = match_photos(flight, &other_keypoints, &other_keys, kept, tell);
+    if !tied(&others) {
+        flight.photos.iter_mut().zip(mirrored).for_each(|(photo, was)| photo.mirrored = was);
+        return pairs;
+    }
+    keypoints.clone_from_slice(&other_keypoints);
+    keys.copy_from_slice(&other_keys);
+    let count = mirrored.iter().filter(|mirrored| **mirrored).count();
+    flight.notes.push(format!("the EXIF orientation of {count} photos says that they are mirrored, and they are not"));
+    others
 }
 
 /// Drops photos with their keypoints and pairs, and renumbers the rest.
@@ -167,6 +223,7 @@ mod tests {
             cameras: Vec::new(),
             sorties: 1,
             rejected: Vec::new(),
+            notes: Vec::new(),
         };
         let mut keypoints = vec![Keypoints::default(); 4];
         drop_photos(&mut flight, &mut keypoints, &mut pairs, &[true, false, true, true], |_| "blurred".to_owned());
@@ -178,6 +235,8 @@ mod tests {
         Photo {
             name: name.to_owned(),
             path: name.into(),
+            size: [400, 300],
+            mirrored: false,
             camera: 0,
             sortie: 0,
             gps: None,

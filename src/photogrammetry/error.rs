@@ -18,6 +18,20 @@ pub enum Error {
     )]
     NoPosition { total: usize },
     #[error(
+        "all {total} photos have the same GPS position, so nothing says how large the ground is and where north is: stitch \
+         photos with positions of their own, or give surveyed points with --gcp gcp_list.txt"
+    )]
+    StuckPosition { total: usize },
+    #[error(
+        "cannot read photo {name}: {source}; it could be read when the stitch began, so put it back and stitch again"
+    )]
+    PhotoGone { name: String, source: Box<crate::raster::Error> },
+    #[error(
+        "photo {name} has {} × {} pixels and had {} × {} when its metadata was read: it was replaced, so stitch again",
+        is[0], is[1], was[0], was[1]
+    )]
+    PhotoChanged { name: String, was: [usize; 2], is: [usize; 2] },
+    #[error(
         "no three of the {total} photos show the same ground (largest connected set: {largest}): fly with at least \
          60 % overlap, and check that all photos are of one place and not blurred"
     )]

@@ -7,10 +7,7 @@
 //! Memory is bounded by one tile and a budget of decoded photos; tiles go back and forth along the rows, so
 //! that each photo is decoded a few times at most.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{path::Path, sync::Arc};
 
 use nalgebra::{Vector2, Vector3};
 use rayon::prelude::*;
@@ -19,11 +16,11 @@ use super::{
     error::Result,
     exposure::Exposure,
     orthorectify::{Grid, Lattice, View, ground_point, sample_bicubic},
-    photos::Flight,
+    photos::{Flight, Photo},
     surface::Surface,
 };
 use crate::{
-    raster::{CogOptions, CogWriter, DEM_NODATA, DemWriter, Rgb8, read_photo},
+    raster::{CogOptions, CogWriter, DEM_NODATA, DemWriter, Rgb8},
     spatial::{Crs, Projection},
 };
 
@@ -61,12 +58,13 @@ impl Mosaic<'_> {
     /// Draws the orthophoto into a COG. `progress` hears the share done, 0 to 1.
     ///
     /// # Errors
-    /// [`super::Error::Raster`] when a photo can no longer be read or the disk is full; the target is untouched then.
+    /// [`super::Error::PhotoGone`] and [`super::Error::PhotoChanged`] when a photo is not what it was;
+    /// [`super::Error::Raster`] when the disk is full; the target is untouched then.
     pub fn write(&self, target: &Path, progress: &(dyn Fn(f64) + Sync)) -> Result<Drawn> {
         let mut writer =
             CogWriter::create(target, self.grid.size, self.grid.transform, self.grid.crs, CogOptions::default())?;
         let to_lonlat = Projection::new(self.grid.crs, Crs::WGS84)?;
-        let mut cache = PhotoCache::new(self.flight.photos.iter().map(|photo| photo.path.clone()).collect());
+        let mut cache = PhotoCache::new(self.flight.photos.clone());
         let mut drawn = Drawn::default();
         let tiles = tile_order(self.grid.size);
         for (done, &(at, size)) in tiles.iter().enumerate() {
@@ -267,15 +265,15 @@ fn tile_order(size: [usize; 2]) -> Vec<([usize; 2], [usize; 2])> {
 
 /// Decoded photos, the least recently used dropped first.
 struct PhotoCache {
-    paths: Vec<PathBuf>,
+    photos: Vec<Photo>,
     /// Newest last.
     held: Vec<(usize, Arc<Rgb8>)>,
     decoded: usize,
 }
 
 impl PhotoCache {
-    fn new(paths: Vec<PathBuf>) -> Self {
-        Self { paths, held: Vec::new(), decoded: 0 }
+    fn new(photos: Vec<Photo>) -> Self {
+        Self { photos, held: Vec::new(), decoded: 0 }
     }
 
     /// The pictures of the given photos, in order; those not held are decoded side by side.
@@ -292,7 +290,7 @@ impl PhotoCache {
         {
             self.held.remove(0);
         }
-        let read: Vec<Result<Rgb8>> = missing.par_iter().map(|&photo| Ok(read_photo(&self.paths[photo])?)).collect();
+        let read: Vec<Result<Rgb8>> = missing.par_iter().map(|&photo| self.photos[photo].read()).collect();
         for (photo, picture) in missing.into_iter().zip(read) {
             self.held.push((photo, Arc::new(picture?)));
             self.decoded += 1;

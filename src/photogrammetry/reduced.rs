@@ -9,7 +9,7 @@ use nalgebra::Vector2;
 use rayon::prelude::*;
 
 use super::{error::Result, photos::Flight};
-use crate::raster::{Rgb8, read_photo};
+use crate::raster::Rgb8;
 
 /// The longer side of a copy, at most: a pixel is then 8 to 20 cm of the ground, and a person is a few of them.
 const LONGEST_SIDE: usize = 512;
@@ -27,12 +27,12 @@ impl Reduced {
     /// Decodes all photos and keeps small copies. `tell` hears the share done.
     ///
     /// # Errors
-    /// [`super::Error::Raster`] when a photo can no longer be read.
+    /// [`super::Error::PhotoGone`] and [`super::Error::PhotoChanged`] when a photo is not what it was.
     pub fn read(flight: &Flight, tell: &(dyn Fn(f64) + Sync)) -> Result<Self> {
         let factor = factor_for(flight);
         let finished = AtomicUsize::new(0);
         let read = |photo: &super::photos::Photo| -> Result<Rgb8> {
-            let copy = shrink(&read_photo(&photo.path)?, factor);
+            let copy = shrink(&photo.read()?, factor);
             tell((finished.fetch_add(1, Ordering::Relaxed) + 1) as f64 / flight.photos.len() as f64);
             Ok(copy)
         };

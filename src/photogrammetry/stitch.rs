@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{
     blocks::{Placed, place, separate},
     bundle::Block,
-    connect::{find_keypoints, match_photos},
+    connect::{find_keypoints, match_photos, settle_mirrors},
     error::{Error, Result},
     exposure::Exposure,
     gcp::{self, Gcp},
@@ -87,13 +87,18 @@ pub fn stitch(photos: &[PhotoInput], options: &Options, progress: &(dyn Fn(Progr
 
     let mut flight = sort_out(photos, gcp::middle(&options.gcps))?;
     let (gcps, strange) = gcp::vet(&options.gcps, photos, &flight)?;
-    let (keypoints, keys) = stages.run("keypoints", |tell| find_keypoints(&mut flight, &kept, tell));
+    let (mut keypoints, mut keys) = stages.run("keypoints", |tell| find_keypoints(&mut flight, &kept, tell));
     check_enough(&flight, total)?;
-    let pairs = stages.run("matching", |tell| match_photos(&flight, &keypoints, &keys, &kept, tell));
+    let pairs = stages.run("matching", |tell| {
+        let pairs = match_photos(&flight, &keypoints, &keys, &kept, tell);
+        settle_mirrors(&mut flight, &mut keypoints, &mut keys, pairs, &kept, tell)
+    });
+    let flight_notes = std::mem::take(&mut flight.notes);
     let (parts, alone) = separate(flight, keypoints, &pairs, total)?;
 
     let Placed { mut flight, oriented, blocks } = stages.run("adjustment", |_| place(parts, &keys, &gcps, &kept))?;
     let Oriented { block, surveyed, mut notes, .. } = oriented;
+    notes.extend(flight_notes);
     notes.extend(strange);
     flight.rejected.extend(alone);
     check_enough(&flight, total)?;

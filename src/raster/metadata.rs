@@ -35,6 +35,17 @@ pub struct GpsSigma {
     pub vertical_m: f64,
 }
 
+/// A lens as the factory measured it, from DJI's `DewarpData`, in pixels of the stored size.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LensCalibration {
+    pub focal_px: f64,
+    /// The optical axis from the middle of the photo, right and down.
+    pub axis_px: [f64; 2],
+    /// Radial and tangential distortion, in Brown's order and `OpenCV`'s signs; zero in photos that the camera straightened.
+    pub k: [f64; 3],
+    pub p: [f64; 2],
+}
+
 /// What a photo says about itself. Everything that a camera may leave out is optional.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PhotoMetadata {
@@ -59,6 +70,7 @@ pub struct PhotoMetadata {
     pub focal_length_35mm: Option<f64>,
     /// Focal length in pixels of the stored size, from the calibration in the XMP or the 35 mm equivalent.
     pub focal_px: Option<f64>,
+    pub calibration: Option<LensCalibration>,
     pub gps_sigma: Option<GpsSigma>,
     /// DJI's `RtkFlag`: 50 is a fixed solution, 34 a float one, 16 single.
     pub rtk_flag: Option<u32>,
@@ -119,6 +131,10 @@ fn assemble(exif: Option<&Exif>, xmp: &Xmp, (width, height): (u32, u32)) -> Phot
     let text = |tag| exif.and_then(|e| e.get_field(tag, In::PRIMARY)).and_then(|f| first_text(&f.value));
     let focal_length_35mm = number(Tag::FocalLengthIn35mmFilm).filter(|f| *f > 0.0);
     let time = exif.and_then(|e| taken_at(e, &text));
+    // Calibrations are in pixels of the frame that the camera wrote: an editor may have made it smaller.
+    let long_side = f64::from(width.max(height));
+    let written = number(Tag::PixelXDimension).zip(number(Tag::PixelYDimension)).map(|(x, y)| x.max(y));
+    let shrunk = written.filter(|written| *written > 0.0 && long_side > 0.0).map_or(1.0, |written| long_side / written);
     PhotoMetadata {
         width,
         height,
@@ -134,8 +150,9 @@ fn assemble(exif: Option<&Exif>, xmp: &Xmp, (width, height): (u32, u32)) -> Phot
         aircraft: attitude(xmp, "Flight"),
         focal_length_mm: number(Tag::FocalLength).filter(|f| *f > 0.0),
         focal_length_35mm,
-        focal_px: focal_px(xmp, focal_length_35mm, &number, width.max(height)),
-        gps_sigma: gps_sigma(xmp),
+        focal_px: focal_px(xmp, focal_length_35mm, &number, long_side, shrunk),
+        calibration: calibration(xmp, shrunk),
+        gps_sigma: gps_sigma(xmp, &number),
         rtk_flag: xmp.number("RtkFlag").map(|flag| flag as u32),
         orientation: number(Tag::Orientation).map_or(1, |o| o as u16),
         cloud_cover: xmp.number("CloudCover").filter(|c| (0.0..=100.0).contains(c)),
@@ -178,10 +195,11 @@ fn degrees(exif: &Exif, tag: Tag, reference: Tag, negative: u8) -> Option<f64> {
     Some(if is_negative { -value } else { value })
 }
 
-/// `GPSAltitudeRef` 1 means below sea level.
+/// `GPSAltitudeRef` 1 means below sea level, 3 below the ellipsoid.
 fn exif_altitude(number: &impl Fn(Tag) -> Option<f64>) -> Option<f64> {
     let altitude = number(Tag::GPSAltitude)?;
-    Some(if number(Tag::GPSAltitudeRef) == Some(1.0) { -altitude } else { altitude })
+    let below = number(Tag::GPSAltitudeRef).is_some_and(|reference| reference == 1.0 || reference == 3.0);
+    Some(if below { -altitude } else { altitude })
 }
 
 fn attitude(xmp: &Xmp, of: &str) -> Option<Attitude> {
@@ -192,27 +210,62 @@ fn attitude(xmp: &Xmp, of: &str) -> Option<Attitude> {
     })
 }
 
-fn gps_sigma(xmp: &Xmp) -> Option<GpsSigma> {
-    let (lon, lat) = xmp.number("RtkStdLon").zip(xmp.number("RtkStdLat"))?;
-    let sigma = GpsSigma { horizontal_m: lon.max(lat), vertical_m: xmp.number("RtkStdHgt")? };
-    (sigma.horizontal_m > 0.0 && sigma.vertical_m > 0.0).then_some(sigma)
+/// One sigma by DJI's RTK tags, or the accuracies that mapping cameras and phones write.
+fn gps_sigma(xmp: &Xmp, number: &impl Fn(Tag) -> Option<f64>) -> Option<GpsSigma> {
+    let dji = || {
+        let (lon, lat) = xmp.number("RtkStdLon").zip(xmp.number("RtkStdLat"))?;
+        Some(GpsSigma { horizontal_m: lon.max(lat), vertical_m: xmp.number("RtkStdHgt")? })
+    };
+    let pix4d =
+        || Some(GpsSigma { horizontal_m: xmp.number("GPSXYAccuracy")?, vertical_m: xmp.number("GPSZAccuracy")? });
+    // EXIF knows one number; heights by satellite are about half as good.
+    let exif = || {
+        let error = number(Tag::GPSHPositioningError)?;
+        Some(GpsSigma { horizontal_m: error, vertical_m: 2.0 * error })
+    };
+    let usable = |sigma: &GpsSigma| sigma.horizontal_m > 0.0 && sigma.vertical_m > 0.0;
+    dji().filter(usable).or_else(|| pix4d().filter(usable)).or_else(|| exif().filter(usable))
 }
 
+/// `DewarpData` is a date and nine numbers: fx, fy, cx, cy (from the middle), k1, k2, p1, p2, k3.
+fn calibration(xmp: &Xmp, shrunk: f64) -> Option<LensCalibration> {
+    let text = xmp.text("DewarpData")?;
+    let numbers: Vec<f64> =
+        text.rsplit(';').next()?.split(',').map(|number| number.trim().parse().ok()).collect::<Option<_>>()?;
+    let [fx, fy, cx, cy, k1, k2, p1, p2, k3] = numbers.try_into().ok()?;
+    let straightened = xmp.number("DewarpFlag") == Some(1.0);
+    let usable = fx > 0.0 && fy > 0.0 && (fx / fy - 1.0).abs() < 0.01;
+    usable.then_some(LensCalibration {
+        focal_px: 0.5 * (fx + fy) * shrunk,
+        axis_px: [cx * shrunk, cy * shrunk],
+        k: if straightened { [0.0; 3] } else { [k1, k2, k3] },
+        p: if straightened { [0.0; 2] } else { [p1, p2] },
+    })
+}
+
+/// Two sources of a focal length that differ by more than this are not of one frame.
+const FOCAL_DIFFERS: f64 = 0.15;
+
 /// In order of trust: DJI's calibration in pixels, the 35 mm equivalent, the focal plane resolution.
+///
+/// A calibration that the 35 mm equivalent contradicts is of a frame of another size, and the equivalent is taken.
 fn focal_px(
     xmp: &Xmp,
     equivalent_mm: Option<f64>,
     number: &impl Fn(Tag) -> Option<f64>,
-    long_side: u32,
+    long_side: f64,
+    shrunk: f64,
 ) -> Option<f64> {
-    let calibrated = xmp.number("CalibratedFocalLength").filter(|f| *f > 0.0);
-    let from_equivalent = || equivalent_mm.map(|mm| mm / FULL_FRAME_WIDTH_MM * f64::from(long_side));
+    let equivalent = equivalent_mm.map(|mm| mm / FULL_FRAME_WIDTH_MM * long_side);
+    let agrees = |focal: &f64| equivalent.is_none_or(|equivalent| (focal / equivalent).ln().abs() < FOCAL_DIFFERS);
+    let calibrated =
+        xmp.number("CalibratedFocalLength").map(|focal| focal * shrunk).filter(|f| *f > 0.0).filter(agrees);
     let from_plane = || {
         // Unit 3 is centimetres, 2 inches.
         let unit_mm = if number(Tag::FocalPlaneResolutionUnit) == Some(3.0) { 10.0 } else { 25.4 };
-        Some(number(Tag::FocalLength)? * number(Tag::FocalPlaneXResolution)? / unit_mm)
+        Some(number(Tag::FocalLength)? * number(Tag::FocalPlaneXResolution)? / unit_mm * shrunk)
     };
-    calibrated.or_else(from_equivalent).or_else(from_plane).filter(|f| f.is_finite() && *f > 0.0)
+    calibrated.or(equivalent).or_else(from_plane).filter(|f| f.is_finite() && *f > 0.0)
 }
 
 /// Returns the moment of exposure, and whether the file says in which zone its clock ran.
@@ -267,3 +320,6 @@ fn first_text(value: &Value) -> Option<String> {
     let text = text.trim_matches(|c: char| c.is_whitespace() || c == '\0');
     (!text.is_empty()).then(|| text.to_owned())
 }
+
+#[cfg(test)]
+mod tests;

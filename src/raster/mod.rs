@@ -14,7 +14,7 @@ mod xmp;
 pub use cog::{CogOptions, CogWriter, Compression};
 pub use dem::{DEM_NODATA, DemWriter};
 pub use error::Error;
-pub use metadata::{Attitude, GpsSigma, PhotoMetadata, parse_metadata, read_metadata};
+pub use metadata::{Attitude, GpsSigma, LensCalibration, PhotoMetadata, parse_metadata, read_metadata};
 pub use photo::{decode_photo, encode_jpeg, read_photo};
 pub use pixels::{Rgb8, Rgba8};
 pub use window::{Raster, Window};

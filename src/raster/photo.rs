@@ -83,4 +83,52 @@ mod tests {
     fn text_is_not_a_photo() {
         assert!(matches!(decode_photo(b"lat,lon\n52,5\n"), Err(Error::NotAPhoto)));
     }
+
+    /// Red grows to the right, green falls downwards.
+    fn drawn(x: usize, y: usize) -> [u8; 3] {
+        [40 + 6 * x as u8, 200 - 6 * y as u8, 90]
+    }
+
+    fn assert_drawn(picture: &Rgb8, tolerance: u8, what: &str) {
+        assert_eq!((picture.width, picture.height), (32, 24), "{what}");
+        for (x, y) in [(2, 3), (16, 12), (29, 20), (30, 2)] {
+            let (is, should) = (picture.pixel(x, y), drawn(x, y));
+            assert!(is.iter().zip(should).all(|(a, b)| a.abs_diff(b) <= tolerance), "{what}: {is:?} {should:?}");
+        }
+    }
+
+    #[test]
+    fn progressive_and_four_colour_jpegs_are_decoded() {
+        assert_drawn(&decode_photo(include_bytes!("photo/progressive.jpg")).unwrap(), 10, "progressive");
+        assert_drawn(&decode_photo(include_bytes!("photo/cmyk.jpg")).unwrap(), 12, "four colours");
+    }
+
+    #[test]
+    fn sixteen_bits_and_one_band_become_eight_bits_of_three() {
+        use image::{DynamicImage, ImageBuffer, Luma, Rgb};
+        let written = |picture: DynamicImage, format| {
+            let mut bytes = Cursor::new(Vec::new());
+            picture.write_to(&mut bytes, format).unwrap();
+            decode_photo(&bytes.into_inner()).unwrap()
+        };
+        let deep =
+            ImageBuffer::from_fn(32, 24, |x, y| Rgb(drawn(x as usize, y as usize).map(|value| u16::from(value) * 257)));
+        assert_drawn(&written(DynamicImage::ImageRgb16(deep), ImageFormat::Tiff), 0, "16 bits");
+        let grey = ImageBuffer::from_fn(32, 24, |x, _| Luma([40 + 6 * x as u8]));
+        for format in [ImageFormat::Jpeg, ImageFormat::Tiff] {
+            let picture = written(DynamicImage::ImageLuma8(grey.clone()), format);
+            let [red, green, blue] = picture.pixel(16, 12);
+            assert!(red == green && green == blue && red.abs_diff(136) < 6, "{:?}", picture.pixel(16, 12));
+        }
+    }
+
+    #[test]
+    fn mirrored_twice_is_as_before() {
+        let whole = ramp();
+        let mut mirrored = whole.clone();
+        mirrored.mirror();
+        assert_eq!((mirrored.pixel(0, 5), mirrored.pixel(63, 7)), (whole.pixel(63, 5), whole.pixel(0, 7)));
+        mirrored.mirror();
+        assert_eq!(mirrored, whole);
+    }
 }

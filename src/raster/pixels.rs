@@ -14,6 +14,17 @@ impl Rgb8 {
         Self { width, height, data: vec![0; width * height * 3] }
     }
 
+    /// Turns every row round: what was left is right.
+    pub fn mirror(&mut self) {
+        for row in self.data.chunks_exact_mut(3 * self.width.max(1)) {
+            for column in 0..self.width / 2 {
+                for channel in 0..3 {
+                    row.swap(3 * column + channel, 3 * (self.width - 1 - column) + channel);
+                }
+            }
+        }
+    }
+
     /// Returns the colour at column `x` and row `y`.
     ///
     /// # Panics

@@ -1,8 +1,11 @@
 //! Whole flights over worlds we made: a textured plane, a camera we placed, photos rendered and stitched.
 
+mod altitudes;
 mod bad_photos;
+mod changing;
 mod flights;
 mod holes;
+mod lenses;
 mod surveys;
 mod verdicts;
 
@@ -53,29 +56,42 @@ fn lens() -> Camera {
 }
 
 fn render(exterior: &Exterior) -> Rgb8 {
-    let camera = lens();
+    render_through(&lens(), exterior)
+}
+
+fn render_through(camera: &Camera, exterior: &Exterior) -> Rgb8 {
+    render_ground(camera, exterior, texture)
+}
+
+/// A photo of a plane that has this grey value at a place.
+fn render_ground(camera: &Camera, exterior: &Exterior, ground_at: impl Fn(f64, f64) -> f64) -> Rgb8 {
     let mut photo = Rgb8::new(SIZE[0], SIZE[1]);
     for (index, pixel) in photo.data.chunks_exact_mut(3).enumerate() {
         let place = Vector2::new((index % SIZE[0]) as f64 + 0.5, (index / SIZE[0]) as f64 + 0.5);
         let ray = exterior.ray(&camera.unproject(&place));
         let ground = exterior.centre - ray * (exterior.centre.z / ray.z);
-        pixel.fill(texture(ground.x, ground.y).round() as u8);
+        pixel.fill(ground_at(ground.x, ground.y).round() as u8);
     }
     photo
 }
 
 /// Two strips of four photos, there and back, with RTK positions.
 fn fly(folder: &Path) -> Vec<PhotoInput> {
+    fly_strips(folder, 2, [5.0, 6.0])
+}
+
+/// Strips of four photos, so many metres apart along and across, with RTK positions.
+fn fly_strips(folder: &Path, strips: u32, apart_m: [f64; 2]) -> Vec<PhotoInput> {
     let frame = LocalFrame::at(ORIGIN);
-    (0..8u32)
+    (0..4 * strips)
         .map(|index| {
             let (strip, along) = (index / 4, index % 4);
             let attitude = Attitude {
-                yaw_deg: if strip == 0 { 90.0 } else { -90.0 },
+                yaw_deg: if strip % 2 == 0 { 90.0 } else { -90.0 },
                 pitch_deg: -90.0 + f64::from(index % 3) - 1.0,
                 roll_deg: f64::from(index % 2) - 0.5,
             };
-            let centre = Vector3::new(f64::from(along) * 5.0, f64::from(strip) * 6.0, HEIGHT_M);
+            let centre = Vector3::new(f64::from(along) * apart_m[0], f64::from(strip) * apart_m[1], HEIGHT_M);
             let name = format!("photo_{index}.jpg");
             let path = folder.join(&name);
             let exterior = Exterior { rotation: rotation_of(&attitude), centre };

@@ -2,20 +2,27 @@
 //!
 //! Invariant: every photo that came in is either in [`Flight::photos`] or in [`Flight::rejected`] with a reason.
 
+mod cameras;
+mod positions;
+#[cfg(test)]
+mod tests;
+mod twins;
+
 use std::path::PathBuf;
 
 use chrono::TimeDelta;
-use nalgebra::{Vector2, Vector3};
+use nalgebra::Vector2;
 use serde::{Deserialize, Serialize};
 
-use super::{
-    camera::{Camera, PARAMETERS},
-    error::{Error, Result},
-};
+use self::{cameras::group_cameras, positions::Positions};
+use super::error::{Error, Result};
 use crate::{
-    raster::{Attitude, PhotoMetadata},
+    raster::{Attitude, PhotoMetadata, Rgb8, read_photo},
     spatial::LocalFrame,
 };
+
+pub use cameras::CameraGroup;
+pub use positions::{Gps, position_of};
 
 /// A photo to stitch: its name in the report, where its bytes are, and what its metadata says.
 #[derive(Clone, Debug)]
@@ -32,37 +39,22 @@ pub struct Rejected {
     pub reason: String,
 }
 
-/// Photos taken by one camera at one setting share their interior orientation.
-#[derive(Clone, Debug, Serialize)]
-pub struct CameraGroup {
-    pub label: String,
-    /// The lens as the EXIF describes it.
-    pub prior: Camera,
-    /// One sigma for each of [`Camera::parameters`].
-    pub sigma: [f64; PARAMETERS],
-}
-
 /// One usable photo with its priors, in the local frame of the flight.
 #[derive(Clone, Debug, Serialize)]
 pub struct Photo {
     pub name: String,
     #[serde(skip)]
     pub path: PathBuf,
+    /// Columns and rows, as stored.
+    pub size: [usize; 2],
+    /// Whether the file stores its pixels mirrored, by its EXIF orientation.
+    pub mirrored: bool,
     pub camera: usize,
     pub sortie: usize,
     /// East, north, up in metres by GPS.
     pub gps: Option<Gps>,
     pub attitude: Option<Attitude>,
     pub relative_altitude_m: Option<f64>,
-}
-
-#[derive(Clone, Copy, Debug, Serialize)]
-pub struct Gps {
-    pub enu: Vector3<f64>,
-    pub sigma_horizontal_m: f64,
-    pub sigma_vertical_m: f64,
-    /// Whether the height is as good as the plan: then no offset is estimated for it.
-    pub rtk: bool,
 }
 
 /// All photos of a stitch, sorted out. What is written of it is all that later stages know of the metadata.
@@ -76,15 +68,13 @@ pub struct Flight {
     pub cameras: Vec<CameraGroup>,
     pub sorties: usize,
     pub rejected: Vec<Rejected>,
+    /// What the metadata has wrong, though the photos can be used.
+    #[serde(skip)]
+    pub notes: Vec<String>,
 }
 
-/// One sigma of a receiver that does not report its own: measured on consumer drones, open sky.
-const GPS_HORIZONTAL_M: f64 = 1.5;
-const GPS_VERTICAL_M: f64 = 3.0;
-/// A reported sigma below this is RTK, whose heights need no offset.
-const RTK_BELOW_M: f64 = 0.5;
 /// Beyond this the ground of a photo grows too fast to be one scale.
-const STEEPEST_OFF_NADIR_DEG: f64 = 35.0;
+pub const STEEPEST_OFF_NADIR_DEG: f64 = 35.0;
 /// A pause longer than this is another sortie, with its own barometer zero.
 const SORTIE_PAUSE: TimeDelta = TimeDelta::minutes(20);
 
@@ -93,7 +83,8 @@ const SORTIE_PAUSE: TimeDelta = TimeDelta::minutes(20);
 /// `fallback` is a place for the frame when no photo knows where it was: the middle of the control points.
 ///
 /// # Errors
-/// [`Error::NoPhotos`]; [`Error::NoPosition`] without GPS and without `fallback`; [`Error::TooFewPhotos`] below three.
+/// [`Error::NoPhotos`]; without `fallback` [`Error::NoPosition`] when no photo has a position, [`Error::StuckPosition`] when
+/// all have the same; [`Error::TooFewPhotos`] below three.
 pub fn sort_out(inputs: &[PhotoInput], fallback: Option<[f64; 3]>) -> Result<Flight> {
     if inputs.is_empty() {
         return Err(Error::NoPhotos);
@@ -102,10 +93,12 @@ pub fn sort_out(inputs: &[PhotoInput], fallback: Option<[f64; 3]>) -> Result<Fli
     if with_gps == 0 && fallback.is_none() {
         return Err(Error::NoPosition { total: inputs.len() });
     }
+    let twins = twins::find(inputs);
     let mut rejected = Vec::new();
     let mut usable: Vec<&PhotoInput> = Vec::new();
-    for input in inputs {
-        match fault_of(input, with_gps > 0 && fallback.is_none()) {
+    for (input, twin) in inputs.iter().zip(twins) {
+        let twin = twin.map(|first| format!("it is the same photo as {}", inputs[first].name));
+        match twin.or_else(|| fault_of(input, with_gps > 0 && fallback.is_none())) {
             Some(reason) => rejected.push(Rejected { name: input.name.clone(), reason }),
             None => usable.push(input),
         }
@@ -115,26 +108,27 @@ pub fn sort_out(inputs: &[PhotoInput], fallback: Option<[f64; 3]>) -> Result<Fli
     }
     usable.sort_by(|a, b| a.metadata.taken_at.cmp(&b.metadata.taken_at).then_with(|| a.name.cmp(&b.name)));
 
-    let origin = origin_of(&usable).or(fallback).ok_or(Error::NoPosition { total: inputs.len() })?;
-    let frame = LocalFrame::at(origin);
+    let Positions { origin, gps, notes } = Positions::of(&usable, fallback)?;
     let (cameras, camera_of) = group_cameras(&usable);
     let sortie_of = group_sorties(&usable, &camera_of);
     let photos = usable
         .iter()
-        .zip(camera_of)
-        .zip(&sortie_of)
-        .map(|((input, camera), &sortie)| Photo {
+        .zip(gps)
+        .zip(camera_of.iter().zip(&sortie_of))
+        .map(|((input, gps), (&camera, &sortie))| Photo {
             name: input.name.clone(),
             path: input.path.clone(),
+            size: [input.metadata.width as usize, input.metadata.height as usize],
+            mirrored: matches!(input.metadata.orientation, 2 | 4 | 5 | 7),
             camera,
             sortie,
-            gps: gps_of(&input.metadata, &frame, origin[2]),
+            gps,
             attitude: attitude_of(&input.metadata),
             relative_altitude_m: input.metadata.relative_altitude_m.filter(|h| *h > 1.0),
         })
         .collect();
     let sorties = sortie_of.iter().max().map_or(0, |last| last + 1);
-    Ok(Flight { frame, origin, photos, cameras, sorties, rejected })
+    Ok(Flight { frame: LocalFrame::at(origin), origin, photos, cameras, sorties, rejected, notes })
 }
 
 /// The error for a flight of which too little is left.
@@ -156,37 +150,9 @@ fn fault_of(input: &PhotoInput, needs_gps: bool) -> Option<String> {
     if metadata.width < 200 || metadata.height < 200 {
         return Some(format!("it is only {} × {} pixels", metadata.width, metadata.height));
     }
-    let off_nadir = metadata.gimbal.map_or(0.0, |gimbal| gimbal.pitch_deg + 90.0);
+    let off_nadir = metadata.gimbal.map_or(0.0, |gimbal| (gimbal.pitch_deg + 90.0).abs());
     (off_nadir > STEEPEST_OFF_NADIR_DEG)
         .then(|| format!("it looks {off_nadir:.0}° away from straight down, more than {STEEPEST_OFF_NADIR_DEG:.0}°"))
-}
-
-/// Longitude and latitude, unless they are the zeros of a receiver without a fix.
-pub fn position_of(metadata: &PhotoMetadata) -> Option<[f64; 2]> {
-    metadata.lonlat.filter(|[lon, lat]| {
-        lon.is_finite() && lat.is_finite() && (lon.abs() > 1e-6 || lat.abs() > 1e-6) && lat.abs() < 89.0
-    })
-}
-
-/// The median place, at the height where the aircraft says it took off.
-fn origin_of(photos: &[&PhotoInput]) -> Option<[f64; 3]> {
-    let places: Vec<[f64; 2]> = photos.iter().filter_map(|photo| position_of(&photo.metadata)).collect();
-    let lon = median(places.iter().map(|p| p[0]))?;
-    let lat = median(places.iter().map(|p| p[1]))?;
-    let absolute = median(photos.iter().filter_map(|photo| photo.metadata.absolute_altitude_m)).unwrap_or(0.0);
-    let relative = median(photos.iter().filter_map(|photo| photo.metadata.relative_altitude_m)).unwrap_or(0.0);
-    Some([lon, lat, absolute - relative])
-}
-
-fn gps_of(metadata: &PhotoMetadata, frame: &LocalFrame, origin_height: f64) -> Option<Gps> {
-    let [lon, lat] = position_of(metadata)?;
-    let relative = metadata.relative_altitude_m.unwrap_or(0.0);
-    let height = metadata.absolute_altitude_m.unwrap_or(origin_height + relative);
-    let reported = metadata.gps_sigma.as_ref();
-    let sigma_horizontal_m = reported.map_or(GPS_HORIZONTAL_M, |sigma| sigma.horizontal_m.max(0.01));
-    let sigma_vertical_m = reported.map_or(GPS_VERTICAL_M, |sigma| sigma.vertical_m.max(0.015));
-    let rtk = sigma_vertical_m < RTK_BELOW_M && metadata.absolute_altitude_m.is_some();
-    Some(Gps { enu: Vector3::from(frame.to_enu([lon, lat, height])), sigma_horizontal_m, sigma_vertical_m, rtk })
 }
 
 /// The gimbal's angles, or the aircraft's heading with a camera that hangs straight down.
@@ -194,46 +160,6 @@ fn attitude_of(metadata: &PhotoMetadata) -> Option<Attitude> {
     metadata.gimbal.or_else(|| {
         metadata.aircraft.map(|aircraft| Attitude { yaw_deg: aircraft.yaw_deg, pitch_deg: -90.0, roll_deg: 0.0 })
     })
-}
-
-fn group_cameras(photos: &[&PhotoInput]) -> (Vec<CameraGroup>, Vec<usize>) {
-    let mut groups: Vec<CameraGroup> = Vec::new();
-    let mut of_photo = Vec::with_capacity(photos.len());
-    for photo in photos {
-        let group = camera_group(&photo.metadata);
-        let known = groups.iter().position(|other| other.label == group.label);
-        of_photo.push(known.unwrap_or(groups.len()));
-        if known.is_none() {
-            groups.push(group);
-        }
-    }
-    (groups, of_photo)
-}
-
-/// The prior of a photo's camera: its focal length is trusted within 5 %, its axis within 2 % of the frame.
-fn camera_group(metadata: &PhotoMetadata) -> CameraGroup {
-    let (width, height) = (f64::from(metadata.width), f64::from(metadata.height));
-    let longest = width.max(height);
-    let known = metadata
-        .focal_px
-        .or_else(|| metadata.focal_length_35mm.map(|mm| mm / 36.0 * longest))
-        .filter(|focal| *focal > 0.2 * longest && *focal < 20.0 * longest);
-    // Most drone cameras see about 60° to 80° across.
-    let focal = known.unwrap_or(0.8 * longest);
-    let focal_sigma = if known.is_some() { 0.05 } else { 0.2 } * focal;
-    let name = [metadata.make.as_deref(), metadata.model.as_deref(), metadata.serial.as_deref()]
-        .into_iter()
-        .flatten()
-        .collect::<Vec<_>>()
-        .join(" ");
-    let name = if name.is_empty() { "unknown camera".to_owned() } else { name };
-    let label = format!("{name}, {width} × {height}, {focal:.0} px");
-    let axis = 0.02 * longest;
-    CameraGroup {
-        label,
-        prior: Camera::ideal(width, height, focal),
-        sigma: [focal_sigma, axis, axis, 0.2, 0.2, 0.1, 0.005, 0.005],
-    }
 }
 
 /// Numbers the sorties: one camera without long pauses.
@@ -269,6 +195,27 @@ pub fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
 }
 
 impl Photo {
+    /// Decodes the photo, as the sensor saw it.
+    ///
+    /// An EXIF orientation that turns is not applied: the lens, the gimbal's angles and the marks of surveyed points go
+    /// with the pixels as they are stored, and matching finds a heading that is wrong. One that mirrors is undone, because
+    /// no lens mirrors and mirrored ground matches nothing.
+    ///
+    /// # Errors
+    /// [`Error::PhotoGone`] when it cannot be read, [`Error::PhotoChanged`] when it has another size than its metadata said.
+    pub fn read(&self) -> Result<Rgb8> {
+        let mut picture = read_photo(&self.path)
+            .map_err(|source| Error::PhotoGone { name: self.name.clone(), source: Box::new(source) })?;
+        let is = [picture.width, picture.height];
+        if is != self.size {
+            return Err(Error::PhotoChanged { name: self.name.clone(), was: self.size, is });
+        }
+        if self.mirrored {
+            picture.mirror();
+        }
+        Ok(picture)
+    }
+
     /// The horizontal GPS position, when there is one.
     pub fn gps_xy(&self) -> Option<Vector2<f64>> {
         self.gps.map(|gps| gps.enu.xy())
@@ -310,6 +257,7 @@ impl Flight {
             cameras: cameras.iter().map(|&camera| self.cameras[camera].clone()).collect(),
             sorties: sorties.len(),
             rejected: Vec::new(),
+            notes: Vec::new(),
             ..*self
         }
     }
