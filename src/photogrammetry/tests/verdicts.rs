@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{super::Picture, *};
 
 /// A flight with ordinary GPS and its surveyed points, after `change`; what the stitch reports.
-fn judged(change: impl FnOnce(&mut [PhotoInput], &mut [super::super::Gcp])) -> Report {
+fn judged(change: impl FnOnce(&mut [PhotoInput], &mut [Gcp])) -> Report {
     let folder = tempfile::tempdir().unwrap();
     let mut photos = fly(folder.path());
     let mut gcps = survey(&photos);

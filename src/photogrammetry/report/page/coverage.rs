@@ -112,7 +112,8 @@ fn cells(out: &mut String, report: &Report, map: &Map) {
                 let east = overlap.west_m + column as f64 * overlap.cell_m;
                 let [x, y] = map.point([east, overlap.north_m - row as f64 * overlap.cell_m]);
                 let wide = tall * run.len() as f64;
-                put!(paths[class], "M{x:.1} {y:.1}h{wide:.1}v{tall:.2}h-{wide:.1}z");
+                // A little over the next row, so that no hairline shows between them.
+                put!(paths[class], "M{x:.1} {y:.1}h{wide:.1}v{:.2}h-{wide:.1}z", tall + 0.3);
             }
             column += run.len();
         }

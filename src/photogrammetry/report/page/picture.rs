@@ -56,20 +56,27 @@ impl Picture {
             "Orthophoto",
             "A small copy; grid north is up. Where nothing is drawn, no photo saw the ground.",
         );
+        // Scale bar and words are part of the drawing, so that they shrink with it.
+        let per_metre = width as f64 / (report.size_px[0] as f64 * report.gsd_m);
+        let bar_m = round_below(width as f64 / 4.0 / per_metre);
+        let (letter, bar) = ((width.max(height) as f64 / 55.0).max(6.0), bar_m * per_metre);
+        let foot = height as f64 + 1.8 * letter;
         put!(
             out,
-            "<figure><svg class=\"picture\" role=\"img\" aria-label=\"The orthophoto\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" height=\"{height}\">\
+            "<figure><svg class=\"picture\" role=\"img\" aria-label=\"The orthophoto\" viewBox=\"0 0 {width} {:.0}\" width=\"{width}\" height=\"{:.0}\">\
              <defs><clipPath id=\"covered\"><path d=\"{}\"/></clipPath></defs>\
-             <image width=\"{width}\" height=\"{height}\" clip-path=\"url(#covered)\" href=\"data:image/jpeg;base64,{}\"/></svg>\n",
+             <image width=\"{width}\" height=\"{height}\" clip-path=\"url(#covered)\" href=\"data:image/jpeg;base64,{}\"/>\n\
+             <path class=\"scale\" style=\"stroke-width:{:.1}\" d=\"M{letter:.1} {:.1}v{:.1}h{bar:.1}v-{:.1}\"/>\
+             <text style=\"font-size:{letter:.1}px\" x=\"{:.1}\" y=\"{foot:.1}\">{bar_m} m</text></svg></figure></section>\n",
+            foot + letter,
+            foot + letter,
             self.outline,
-            STANDARD.encode(&self.jpeg)
-        );
-        let across_m = report.size_px[0] as f64 * report.gsd_m;
-        let bar_m = round_below(across_m / 4.0);
-        put!(
-            out,
-            "<figcaption><span class=\"bar\" style=\"width:{:.2}%\"></span>{bar_m} m</figcaption></figure></section>\n",
-            bar_m / across_m * 100.0
+            STANDARD.encode(&self.jpeg),
+            letter / 8.0,
+            foot - 0.5 * letter,
+            0.5 * letter,
+            0.5 * letter,
+            1.5 * letter + bar,
         );
     }
 }
