@@ -99,6 +99,11 @@ pub fn keys() -> Option<Keys> {
     })
 }
 
+/// Returns the token of the ODM server, which has no flag.
+pub fn odm_token() -> Option<String> {
+    variable("POLDER_ODM_TOKEN")
+}
+
 /// Returns where steps keep files while they work: `$XDG_CACHE_HOME/polder/work`.
 pub fn work_folder() -> PathBuf {
     let home = || PathBuf::from(env::var_os("HOME").unwrap_or_else(|| "/tmp".into())).join(".cache");

@@ -17,6 +17,9 @@ pub mod photogrammetry;
 #[cfg(feature = "gdal")]
 pub mod simulation;
 
+#[cfg(feature = "gdal")]
+pub mod odm;
+
 pub mod database;
 pub mod storage;
 

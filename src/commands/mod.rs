@@ -4,6 +4,8 @@
 //! Results go to stdout (with `--json` one object a line), everything else to stderr.
 
 #[cfg(feature = "gdal")]
+mod engine;
+#[cfg(feature = "gdal")]
 mod flight;
 mod init;
 mod memory;

@@ -7,11 +7,13 @@ use serde_json::{Value, json};
 
 use super::{
     Outcome, Session,
+    engine::EngineArgs,
     flight::{Stages, StepArgs},
     wait_for,
 };
 use crate::{
     catalog::{Flight, Project, Role},
+    odm,
     photogrammetry::{self, PhotoInput},
     pipeline::{self, Progress, StitchRequest},
     raster,
@@ -81,6 +83,9 @@ pub(super) struct StitchArgs {
     /// Metres per pixel [default: the photos' median native one]
     #[arg(long, env = "POLDER_GSD", value_name = "M", value_parser = positive)]
     pub(super) gsd: Option<f64>,
+
+    #[command(flatten)]
+    pub(super) engine: EngineArgs,
 }
 
 fn positive(text: &str) -> Result<f64, String> {
@@ -89,24 +94,26 @@ fn positive(text: &str) -> Result<f64, String> {
 }
 
 pub(super) fn run(args: &Args, session: &Session) -> anyhow::Result<Outcome> {
+    args.options.engine.check()?;
     let rejected = match (&args.folder, &args.out, &args.project, &args.flight) {
         (Some(folder), Some(out), ..) => stitch_files(folder, out, args, session)?,
         (None, None, Some(project), Some(flight)) => {
-            let request = request(project.clone(), flight.clone(), &args.options);
-            wait_for(stitch_flight(request, &args.step, session))?
+            wait_for(stitch_flight(project.clone(), flight.clone(), args, session))?
         }
         _ => bail!("say what to stitch: a folder with --out FILE, or --project and --flight"),
     };
     Ok(if args.fail_on_rejects && rejected > 0 { Outcome::Rejects } else { Outcome::Done })
 }
 
+/// What is asked of the pipeline. Within a runtime: whoever waits for a server hears of Ctrl-C.
 pub(super) fn request(project: Project, flight: Flight, options: &StitchArgs) -> StitchRequest {
-    let (gcp_list, gcp_crs) = (options.gcp.clone(), options.gcp_crs);
-    StitchRequest { project, flight, crs: options.crs, gsd_m: options.gsd, gcp_list, gcp_crs }
+    let StitchArgs { gcp, gcp_crs, crs, gsd, engine } = options.clone();
+    StitchRequest { project, flight, crs, gsd_m: gsd, gcp_list: gcp, gcp_crs, engine: engine.engine() }
 }
 
 /// Stitches a flight of the catalog; returns the number of rejected photos.
-async fn stitch_flight(request: StitchRequest, step: &StepArgs, session: &Session) -> anyhow::Result<usize> {
+async fn stitch_flight(project: Project, flight: Flight, args: &Args, session: &Session) -> anyhow::Result<usize> {
+    let (request, step) = (request(project, flight, &args.options), &args.step);
     let context = step.context(session, Role::Pipeline).await?;
     let stages = Stages::new(session.output);
     let summary = pipeline::stitch(&context, &request, &|progress| stages.show(&progress)).await?;
@@ -134,37 +141,43 @@ fn stitch_files(folder: &Path, out: &Path, args: &Args, session: &Session) -> an
         return Err(pipeline::Error::NoPhotos(folder.to_owned()).into());
     }
     let report_files = args.report.as_deref().map(|named| report_files(named, out)).transpose()?;
-    let StitchArgs { gcp, gcp_crs, crs, gsd } = args.options.clone();
+    let StitchArgs { gcp, gcp_crs, crs, gsd, engine } = args.options.clone();
     let gcps = gcp.map(|path| photogrammetry::read_gcps(&path, gcp_crs)).transpose()?.unwrap_or_default();
-    let options = photogrammetry::Options {
-        out: out.to_owned(),
-        dsm: args.dsm.clone(),
-        crs,
-        gsd_m: gsd,
-        gcps,
-        kept: Some(args.step.work_folder().join(pipeline::STAGES)),
-    };
+    let (out_file, dsm, work) = (out.to_owned(), args.dsm.clone(), args.step.work_folder());
     let stages = Stages::new(session.output);
     let observer = |p: photogrammetry::Progress| stages.show(&Progress::share(p.stage, p.done));
-    let report = photogrammetry::stitch(&photos, &options, &observer).map_err(pipeline::Error::from)?;
-    drop(stages);
-    if let Some([json, page]) = &report_files {
+    // The report, as it is written, and as a page: that is the own engine's alone.
+    let (report, text, html) = if engine.is_own() {
+        let kept = Some(work.join(pipeline::STAGES));
+        let options = photogrammetry::Options { out: out_file, dsm, crs, gsd_m: gsd, gcps, kept };
+        let report = photogrammetry::stitch(&photos, &options, &observer).map_err(pipeline::Error::from)?;
         let picture = photogrammetry::Picture::of(out).map_err(pipeline::Error::from)?;
-        for (path, text) in [(json, report.to_json()), (page, report.page(Some(&picture)))] {
-            write_whole(path, text.as_bytes()).with_context(|| {
-                let path = path.display();
-                format!(
-                    "cannot write the report to {path} (the orthophoto is finished): make room or name another file"
-                )
-            })?;
-        }
+        (serde_json::to_value(&report)?, report.to_json(), Some(report.page(Some(&picture))))
+    } else {
+        let options = odm::Options { out: out_file, dsm, crs, gsd_m: gsd, gcps, work };
+        let report = wait_for(engine.stitch_files(&photos, &options, &observer))?;
+        let text = serde_json::to_string_pretty(&report)?;
+        (report, text, None)
+    };
+    drop(stages);
+    if let (Some([json, page]), Some(report_page)) = (&report_files, &html) {
+        write_report(json, &text)?;
+        write_report(page, report_page)?;
         session.output.say(format!("report {}", page.display()));
+    } else if let Some([json, _]) = &report_files {
+        write_report(json, &text)?;
     }
-    let report = serde_json::to_value(&report)?;
     show(&report, session);
     session.output.say(format!("orthophoto {}", out.display()));
     session.output.event("done", json!({ "out": out, "report": report }));
     Ok(report["photos"]["rejected"].as_array().map_or(0, Vec::len))
+}
+
+fn write_report(path: &Path, text: &str) -> anyhow::Result<()> {
+    write_whole(path, text.as_bytes()).with_context(|| {
+        let path = path.display();
+        format!("cannot write the report to {path} (the orthophoto is finished): make room or name another file")
+    })
 }
 
 /// Where the report goes as JSON and as a page, whichever of the two was named.
@@ -209,14 +222,15 @@ pub(super) fn show(report: &Value, session: &Session) {
         let field = |name: &str| photo[name].as_str().unwrap_or_default();
         output.say(format!("{}: not used, {}", field("name"), field("reason")));
     }
-    output.say(format!(
-        "{} of {} photos used, reprojection error {:.2} px, GSD {:.1} cm, {:.1} m above ground",
-        report["photos"]["used"],
-        report["photos"]["total"],
-        number("reprojection_rmse_px"),
-        number("gsd_m") * 100.0,
-        number("height_above_ground_m"),
-    ));
+    // Another engine may not tell all of it.
+    let known = |text: String, name: &str| report[name].is_number().then_some(text);
+    let figures = [
+        Some(format!("{} of {} photos used", report["photos"]["used"], report["photos"]["total"])),
+        known(format!("reprojection error {:.2} px", number("reprojection_rmse_px")), "reprojection_rmse_px"),
+        known(format!("GSD {:.1} cm", number("gsd_m") * 100.0), "gsd_m"),
+        known(format!("{:.1} m above ground", number("height_above_ground_m")), "height_above_ground_m"),
+    ];
+    output.say(figures.into_iter().flatten().collect::<Vec<_>>().join(", "));
     if let Some(verdict) = report["verdict"].as_str().filter(|verdict| *verdict != "ok") {
         output.say(format!("verdict: {verdict}"));
     }

@@ -41,7 +41,7 @@ mod tracks;
 pub use blocks::BlockReport;
 pub use camera::Camera;
 pub use error::{Error, Result};
-pub use gcp::{Gcp, Role, read_gcps};
+pub use gcp::{Gcp, Role, read_gcps, vet_for};
 pub use photos::PhotoInput;
 pub use report::{
     GpsAgreement, PhotoCounts, PhotoReport, Picture, RejectedPhoto, Report, StageReport, SurveyResidual, SurveyRmse,

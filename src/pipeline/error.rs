@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::{catalog, database, detection, photogrammetry, raster, spatial, storage};
+use crate::{catalog, database, detection, odm, photogrammetry, raster, spatial, storage};
 
 /// What the functions of this module return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -37,6 +37,8 @@ pub enum Error {
     #[error(transparent)]
     Photogrammetry(#[from] photogrammetry::Error),
     #[error(transparent)]
+    Odm(#[from] odm::Error),
+    #[error(transparent)]
     Detection(#[from] detection::Error),
     #[error(transparent)]
     Raster(#[from] raster::Error),
@@ -52,7 +54,8 @@ impl Error {
             Self::Raster(raster::Error::Full { .. })
                 | Self::Photogrammetry(photogrammetry::Error::Raster(raster::Error::Full { .. }))
                 | Self::Storage(storage::Error::Full { .. })
-        ) || matches!(self, Self::Work { source, .. } if source.kind() == std::io::ErrorKind::StorageFull);
+        ) || matches!(self, Self::Work { source, .. } if source.kind() == std::io::ErrorKind::StorageFull)
+            || matches!(self, Self::Odm(error) if error.is_full());
         let is_away = matches!(self, Self::Storage(error) if error.is_temporary())
             || matches!(self, Self::Database(error) if error.is_unavailable());
         if is_full {

@@ -11,6 +11,8 @@ mod context;
 #[cfg(feature = "gdal")]
 mod detect;
 #[cfg(feature = "gdal")]
+mod engine;
+#[cfg(feature = "gdal")]
 mod error;
 #[cfg(feature = "gdal")]
 mod examine;
@@ -30,6 +32,7 @@ mod transactions;
 pub use self::{
     context::{Context, Observer, Progress},
     detect::{DetectRequest, DetectionSummary, detect},
+    engine::Engine,
     error::{Error, Result},
     examine::{Warning, find_photos},
     ingest::{FileOutcome, FileReport, IngestReport, IngestRequest, ingest},

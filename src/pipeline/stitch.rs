@@ -1,31 +1,28 @@
 //! The photos of a flight become one orthophoto.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
 };
 
 use chrono::Utc;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use stac::Item;
 
 use super::{
     Context, Error, Observer, Progress, Result,
     audit::{Subject, Tally, audited, path_of},
+    engine::{Engine, Ready, Report},
     lineage::{moment, object_of, span, upstream},
 };
 use crate::{
     catalog::{COG, Flight, Grid, Layer, Orthophoto, Processing, Project, RunId, StoredItem, Upstream},
-    photogrammetry::{self, PhotoInput, Picture, Report},
+    photogrammetry::PhotoInput,
     raster::{self, Raster},
     spatial::Crs,
     storage::ObjectKey,
 };
-
-/// Raised whenever the engine gives other pixels for the same photos, so that old runs are not taken for new ones.
-const ENGINE: &str = "polder-photogrammetry-1";
 
 /// Photos fetched at once.
 const DOWNLOADS_IN_FLIGHT: usize = 4;
@@ -44,6 +41,7 @@ pub struct StitchRequest {
     pub gcp_list: Option<PathBuf>,
     /// Their coordinate system when the file names none.
     pub gcp_crs: Option<Crs>,
+    pub engine: Engine,
 }
 
 /// What stitching ended with.
@@ -62,8 +60,8 @@ pub const STAGES: &str = "stages";
 /// Stitches a flight and publishes the orthophoto with its surface model, report (as JSON and as a page) and thumbnail.
 ///
 /// # Errors
-/// [`Error::UnknownFlight`], [`Error::Photogrammetry`] (which says what to do), [`Error::Storage`], [`Error::Database`];
-/// nothing is published then.
+/// [`Error::UnknownFlight`], [`Error::Photogrammetry`] and [`Error::Odm`] (which say what to do), [`Error::Storage`],
+/// [`Error::Database`]; nothing is published then.
 pub async fn stitch(context: &Context, request: &StitchRequest, observer: Observer<'_>) -> Result<StitchSummary> {
     let photos = photo_items(context, request).await?;
     let control = match &request.gcp_list {
@@ -73,7 +71,9 @@ pub async fn stitch(context: &Context, request: &StitchRequest, observer: Observ
         }
         None => String::new(),
     };
-    let run = run_of(&photos, request, &control)?;
+    let engine = request.engine.prepare().await?;
+    let parameters = parameters(&engine, request, &control);
+    let run = run_of(&photos, &parameters)?;
     let id = Orthophoto::id_of(&request.project, &request.flight, &run);
     if let Some(row) = context.database.find_item(Layer::Ortho.collection(), &id).await? {
         let report = context.storage.read_bytes(&object_of(&row.item()?, "report")?).await?;
@@ -89,9 +89,11 @@ pub async fn stitch(context: &Context, request: &StitchRequest, observer: Observ
     let work = WorkFolder::make(&context.work, &id)?;
     let report = audited(context, subject, async {
         let inputs = download(context, &photos, work.path(), observer).await?;
-        let report = compute(context, request, inputs, work.path(), observer).await?;
-        let version_id = publish(context, request, &run, &photos, &report, work.path()).await?;
-        let tally = Tally { version_id, records_in: report.photos.total, records_ok: report.photos.used };
+        // Beside the run's own folder, which goes when it is published: another run may differ in its GSD alone.
+        let report = engine.stitch(request, inputs, work.path(), &context.work, observer).await?;
+        let processing = processing(&engine, parameters, &report);
+        let version_id = publish(context, request, &run, &photos, &report, processing, work.path()).await?;
+        let tally = Tally { version_id, records_in: report.total(), records_ok: report.used() };
         Ok((report, tally))
     })
     .await?;
@@ -112,20 +114,20 @@ async fn photo_items(context: &Context, request: &StitchRequest) -> Result<Vec<I
     Ok(photos)
 }
 
-fn parameters(request: &StitchRequest, control: &str) -> Value {
+fn parameters(engine: &Ready, request: &StitchRequest, control: &str) -> Value {
     use sha2::{Digest as _, Sha256};
-    json!({
-        "engine": ENGINE,
-        "crs": request.crs.map(|crs| crs.to_string()),
-        "gsd_m": request.gsd_m,
-        "gcp_crs": request.gcp_crs.map(|crs| crs.to_string()),
-        "gcp_list_sha256": (!control.is_empty()).then(|| hex::encode(Sha256::digest(control))),
-    })
+    let mut parameters = engine.parameters();
+    parameters.insert("crs".to_owned(), json!(request.crs.map(|crs| crs.to_string())));
+    parameters.insert("gsd_m".to_owned(), json!(request.gsd_m));
+    parameters.insert("gcp_crs".to_owned(), json!(request.gcp_crs.map(|crs| crs.to_string())));
+    let control = (!control.is_empty()).then(|| hex::encode(Sha256::digest(control)));
+    parameters.insert("gcp_list_sha256".to_owned(), json!(control));
+    parameters.into()
 }
 
-fn run_of(photos: &[Item], request: &StitchRequest, control: &str) -> Result<RunId> {
+fn run_of(photos: &[Item], parameters: &Value) -> Result<RunId> {
     use std::fmt::Write as _;
-    let mut text = parameters(request, control).to_string();
+    let mut text = parameters.to_string();
     for photo in photos {
         write!(text, "\n{} {}", photo.id, object_of(photo, "photo")?.sha256).expect("writing to a string cannot fail");
     }
@@ -158,35 +160,6 @@ async fn download(context: &Context, photos: &[Item], work: &Path, observer: Obs
     tokio::task::spawn_blocking(move || fetched.into_iter().map(read).collect()).await?
 }
 
-async fn compute(
-    context: &Context,
-    request: &StitchRequest,
-    inputs: Vec<PhotoInput>,
-    work: &Path,
-    observer: Observer<'_>,
-) -> Result<Report> {
-    let read = |path: &PathBuf| photogrammetry::read_gcps(path, request.gcp_crs);
-    let gcps = request.gcp_list.as_ref().map(read).transpose()?.unwrap_or_default();
-    let (out, dsm) = (work.join("ortho.tif"), Some(work.join("dsm.tif")));
-    // Beside the run's own folder, which goes when it is published: another run may differ in its GSD alone.
-    let kept = context.work.join(STAGES);
-    let options = photogrammetry::Options { out, dsm, crs: request.crs, gsd_m: request.gsd_m, gcps, kept: Some(kept) };
-    // The engine computes for minutes on its own threads; its progress comes back over a channel.
-    let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
-    let work = tokio::task::spawn_blocking(move || {
-        let report = move |progress: photogrammetry::Progress| {
-            let _ = sender.send(progress);
-        };
-        photogrammetry::stitch(&inputs, &options, &report)
-    });
-    while let Some(progress) = receiver.recv().await {
-        observer(Progress::share(progress.stage, progress.done));
-    }
-    let mut report = work.await??;
-    report.title = format!("{} · {}", request.project, request.flight);
-    Ok(report)
-}
-
 /// Puts the files, then the item; returns the version of the orthophoto.
 async fn publish(
     context: &Context,
@@ -194,6 +167,7 @@ async fn publish(
     run: &RunId,
     photos: &[Item],
     report: &Report,
+    processing: Processing,
     work: &Path,
 ) -> Result<Option<String>> {
     let (project, flight) = (request.project.clone(), request.flight.clone());
@@ -202,15 +176,21 @@ async fn publish(
     let shown = report.clone();
     let Looked { grid, footprint, thumbnail, page } =
         tokio::task::spawn_blocking(move || look_at(&picture, &shown)).await??;
-    let dsm_file = dsm.clone();
-    let dsm_grid = tokio::task::spawn_blocking(move || grid_of(&Raster::open(dsm_file)?)).await??;
 
     let (storage, keys) = (&context.storage, Keys::of(request, run));
     let cog = storage.put_file(Layer::Ortho, &keys.orthophoto, &ortho, COG).await?;
-    let dsm = storage.put_file(Layer::Ortho, &keys.dsm, &dsm, COG).await?;
+    let dsm = if report.has_surface() {
+        let object = storage.put_file(Layer::Ortho, &keys.dsm, &dsm, COG).await?;
+        Some((object, tokio::task::spawn_blocking(move || grid_of(&Raster::open(dsm)?)).await??))
+    } else {
+        None
+    };
     let json = report.to_json();
     let report_object = storage.put_bytes(Layer::Ortho, &keys.report, json.into(), "application/json").await?;
-    let report_page = storage.put_bytes(Layer::Ortho, &keys.report_page, page.into(), "text/html").await?;
+    let report_page = match page {
+        Some(page) => Some(storage.put_bytes(Layer::Ortho, &keys.report_page, page.into(), "text/html").await?),
+        None => None,
+    };
     let thumbnail = storage.put_bytes(Layer::Ortho, &keys.thumbnail, thumbnail.into(), "image/jpeg").await?;
 
     let version_id = cog.version_id.clone();
@@ -220,16 +200,16 @@ async fn publish(
         run: run.clone(),
         cog,
         grid,
-        gsd_m: report.gsd_m,
+        gsd_m: report.gsd_m(),
         footprint,
         taken: moment(span(photos).unwrap_or_else(|| (Utc::now(), Utc::now()))),
-        dsm: Some((dsm, dsm_grid)),
+        dsm,
         report: Some(report_object),
-        report_page: Some(report_page),
+        report_page,
         thumbnail: Some(thumbnail),
         photos: used_photos(photos, report)?,
-        figures: figures(report),
-        processing: processing(request, report),
+        figures: report.figures(),
+        processing,
     };
     let item = StoredItem::of(&item.item(&context.scheme), &context.own_buckets())?;
     context.database.upsert_item(&item).await?;
@@ -260,32 +240,16 @@ impl Keys {
 }
 
 fn used_photos(photos: &[Item], report: &Report) -> Result<Vec<Upstream>> {
-    let rejected: BTreeSet<&str> = report.photos.rejected.iter().map(|photo| photo.name.as_str()).collect();
+    let rejected = report.rejected();
     let used = |item: &&Item| !rejected.contains(item.id.splitn(3, '.').nth(2).unwrap_or_default());
     photos.iter().filter(used).map(|item| upstream(Layer::Raw, item, "photo")).collect()
 }
 
-fn figures(report: &Report) -> Map<String, Value> {
-    let figures = json!({
-        "photos_total": report.photos.total,
-        "photos_used": report.photos.used,
-        "reprojection_rmse_px": report.reprojection_rmse_px,
-        "height_above_ground_m": report.height_above_ground_m,
-        "verdict": report.verdict,
-    });
-    match figures {
-        Value::Object(figures) => figures,
-        _ => Map::new(),
-    }
-}
-
-fn processing(request: &StitchRequest, report: &Report) -> Processing {
-    let control = request.gcp_list.as_ref().and_then(|path| fs::read(path).ok()).unwrap_or_default();
-    let control = String::from_utf8_lossy(&control);
+fn processing(engine: &Ready, parameters: Value, report: &Report) -> Processing {
     Processing {
-        software: BTreeMap::from([("polder".to_owned(), env!("CARGO_PKG_VERSION").to_owned())]),
-        lineage: format!("{} photos stitched into one orthophoto", report.photos.used),
-        parameters: parameters(request, &control),
+        software: engine.software(),
+        lineage: format!("{} photos stitched into one orthophoto", report.used()),
+        parameters,
         finished_at: Some(Utc::now()),
     }
 }
@@ -300,8 +264,8 @@ struct Looked {
     footprint: Vec<[f64; 2]>,
     /// A JPEG.
     thumbnail: Vec<u8>,
-    /// The report as HTML, with a picture of the orthophoto.
-    page: String,
+    /// The report as HTML, with a picture of the orthophoto; the own engine's alone.
+    page: Option<String>,
 }
 
 fn look_at(path: &Path, report: &Report) -> Result<Looked> {
@@ -309,7 +273,7 @@ fn look_at(path: &Path, report: &Report) -> Result<Looked> {
     let grid = grid_of(&raster)?;
     let overview = raster.overview(THUMBNAIL_SIDE)?;
     let footprint = super::footprint::covered_ground(&overview, &grid)?;
-    let page = report.page(Some(&Picture::of(path)?));
+    let page = report.page(path)?;
     Ok(Looked { grid, footprint, thumbnail: raster::encode_jpeg(&overview.to_rgb(), 85)?, page })
 }
 

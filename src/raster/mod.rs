@@ -5,6 +5,7 @@
 mod cog;
 mod dem;
 mod error;
+mod heights;
 mod metadata;
 mod photo;
 mod pixels;
@@ -14,6 +15,7 @@ mod xmp;
 pub use cog::{CogOptions, CogWriter, Compression};
 pub use dem::{DEM_NODATA, DemWriter};
 pub use error::Error;
+pub use heights::HeightRaster;
 pub use metadata::{Attitude, GpsSigma, LensCalibration, PhotoMetadata, parse_metadata, read_metadata};
 pub use photo::{decode_photo, encode_jpeg, read_photo};
 pub use pixels::{Rgb8, Rgba8};

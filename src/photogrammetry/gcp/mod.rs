@@ -21,7 +21,10 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::error::{Error, Result};
+use super::{
+    error::{Error, Result},
+    photos::{PhotoInput, sort_out},
+};
 use crate::spatial::{Crs, Projection};
 
 pub use belong::{middle, vet};
@@ -57,6 +60,14 @@ impl Gcp {
     pub fn lonlat(&self) -> Option<[f64; 2]> {
         place_in(self.crs, self.xy)
     }
+}
+
+/// Returns the points and marks that can belong to a flight, and a line for each that cannot: for whoever adjusts elsewhere.
+///
+/// # Errors
+/// [`Error::GcpElsewhere`] when most points lie far from the photos; those of photos that cannot be a flight.
+pub fn vet_for(photos: &[PhotoInput], gcps: &[Gcp]) -> Result<(Vec<Gcp>, Vec<String>)> {
+    vet(gcps, photos, &sort_out(photos, middle(gcps))?)
 }
 
 /// Longitude and latitude of a place in some system; `None` where the system has no such place or is not known.
