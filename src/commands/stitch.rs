@@ -1,6 +1,12 @@
 //! `polder stitch`: photos become an orthophoto, from the catalog or from a folder.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
@@ -9,6 +15,7 @@ use super::{
     Outcome, Session,
     engine::EngineArgs,
     flight::{Stages, StepArgs},
+    output::Output,
     wait_for,
 };
 use crate::{
@@ -16,9 +23,12 @@ use crate::{
     odm,
     photogrammetry::{self, PhotoInput},
     pipeline::{self, Progress, StitchRequest},
-    raster,
+    raster::{self, CogOptions, Compression},
     spatial::Crs,
 };
+
+/// What a shell reports of a program that Ctrl-C ended.
+const INTERRUPTED: i32 = 130;
 
 /// Turn overlapping photos into one orthophoto.
 ///
@@ -86,6 +96,39 @@ pub(super) struct StitchArgs {
 
     #[command(flatten)]
     pub(super) engine: EngineArgs,
+
+    /// How the orthophoto is compressed: jpeg and webp lose a little, deflate, zstd and lerc nothing
+    #[arg(long, env = "POLDER_COMPRESS", value_enum, default_value_t)]
+    pub(super) compress: Compress,
+
+    /// Quality of jpeg or webp, 1 to 100 [default: 90]; webp loses nothing at 100
+    #[arg(long, env = "POLDER_QUALITY", value_name = "N", value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub(super) quality: Option<u8>,
+}
+
+#[derive(clap::ValueEnum, Clone, Copy, Debug, Default)]
+pub(super) enum Compress {
+    #[default]
+    Jpeg,
+    Webp,
+    Deflate,
+    Zstd,
+    Lerc,
+}
+
+impl StitchArgs {
+    /// A quality for what loses nothing is left aside.
+    fn cog(&self) -> CogOptions {
+        let quality = self.quality.unwrap_or(CogOptions::QUALITY);
+        let compression = match self.compress {
+            Compress::Jpeg => Compression::Jpeg(quality),
+            Compress::Webp => Compression::Webp(quality),
+            Compress::Deflate => Compression::Deflate,
+            Compress::Zstd => Compression::Zstd,
+            Compress::Lerc => Compression::Lerc,
+        };
+        CogOptions { compression, ..CogOptions::default() }
+    }
 }
 
 fn positive(text: &str) -> Result<f64, String> {
@@ -107,8 +150,9 @@ pub(super) fn run(args: &Args, session: &Session) -> anyhow::Result<Outcome> {
 
 /// What is asked of the pipeline. Within a runtime: whoever waits for a server hears of Ctrl-C.
 pub(super) fn request(project: Project, flight: Flight, options: &StitchArgs) -> StitchRequest {
-    let StitchArgs { gcp, gcp_crs, crs, gsd, engine } = options.clone();
-    StitchRequest { project, flight, crs, gsd_m: gsd, gcp_list: gcp, gcp_crs, engine: engine.engine() }
+    let cog = options.cog();
+    let StitchArgs { gcp, gcp_crs, crs, gsd, engine, .. } = options.clone();
+    StitchRequest { project, flight, crs, gsd_m: gsd, gcp_list: gcp, gcp_crs, cog, engine: engine.engine() }
 }
 
 /// Stitches a flight of the catalog; returns the number of rejected photos.
@@ -141,7 +185,8 @@ fn stitch_files(folder: &Path, out: &Path, args: &Args, session: &Session) -> an
         return Err(pipeline::Error::NoPhotos(folder.to_owned()).into());
     }
     let report_files = args.report.as_deref().map(|named| report_files(named, out)).transpose()?;
-    let StitchArgs { gcp, gcp_crs, crs, gsd, engine } = args.options.clone();
+    let cog = args.options.cog();
+    let StitchArgs { gcp, gcp_crs, crs, gsd, engine, .. } = args.options.clone();
     let gcps = gcp.map(|path| photogrammetry::read_gcps(&path, gcp_crs)).transpose()?.unwrap_or_default();
     let (out_file, dsm, work) = (out.to_owned(), args.dsm.clone(), args.step.work_folder());
     let stages = Stages::new(session.output);
@@ -149,7 +194,8 @@ fn stitch_files(folder: &Path, out: &Path, args: &Args, session: &Session) -> an
     // The report, as it is written, and as a page: that is the own engine's alone.
     let (report, text, html) = if engine.is_own() {
         let kept = Some(work.join(pipeline::STAGES));
-        let options = photogrammetry::Options { out: out_file, dsm, crs, gsd_m: gsd, gcps, kept };
+        let stop = Some(stop_on_ctrl_c(session.output));
+        let options = photogrammetry::Options { out: out_file, dsm, crs, gsd_m: gsd, gcps, kept, cog, stop };
         let report = photogrammetry::stitch(&photos, &options, &observer).map_err(pipeline::Error::from)?;
         let picture = photogrammetry::Picture::of(out).map_err(pipeline::Error::from)?;
         (serde_json::to_value(&report)?, report.to_json(), Some(report.page(Some(&picture))))
@@ -212,6 +258,23 @@ fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
         let _ = std::fs::remove_file(&partial);
     }
     written
+}
+
+/// Something that becomes true when somebody presses Ctrl-C. What is in the making is then put away, which may take a
+/// while; pressed again, the process ends at once.
+fn stop_on_ctrl_c(output: Output) -> Arc<AtomicBool> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let pressed = Arc::clone(&stop);
+    std::thread::spawn(move || {
+        let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
+        while runtime.block_on(tokio::signal::ctrl_c()).is_ok() {
+            if pressed.swap(true, Ordering::Relaxed) {
+                std::process::exit(INTERRUPTED);
+            }
+            output.say("stopping; press Ctrl-C again to stop at once");
+        }
+    });
+    stop
 }
 
 /// Says what came of the photos, in sentences.

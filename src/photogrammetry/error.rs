@@ -56,6 +56,8 @@ pub enum Error {
          larger --gsd"
     )]
     TooLarge { width: usize, height: usize, gsd_m: f64 },
+    #[error("stopped; nothing was written")]
+    Stopped,
     #[error(transparent)]
     Spatial(#[from] crate::spatial::Error),
     #[error(transparent)]

@@ -97,6 +97,13 @@ impl Exposure {
         std::array::from_fn(|channel| (-self.correction(photo, camera, r2, channel)).exp() as f32)
     }
 
+    /// Up to which value an evenly exposed colour can get, 255 at least: what a photo that was exposed less than the others
+    /// shows as white is brighter than their white.
+    pub fn white(&self) -> f32 {
+        let least = self.gains.iter().flatten().copied().fold(0.0, f64::min);
+        (255.0 * (-least).exp()) as f32
+    }
+
     /// The mean gains of a photo, for the report.
     pub fn gain(&self, photo: usize) -> [f64; 3] {
         self.gains[photo].map(f64::exp)
@@ -297,6 +304,14 @@ mod tests {
         let exposure = Exposure::estimate(&toy.block, &toy.views, &toy.surface, &reduced);
         let mean = (0..6).map(|photo| exposure.gain(photo)[1].ln()).sum::<f64>() / 6.0;
         assert!(mean.abs() < 1e-9);
+    }
+
+    #[test]
+    fn the_white_of_the_darkest_photo_is_the_brightest_colour() {
+        let mut exposure = Exposure::neutral(2, 1);
+        assert_eq!(exposure.white(), 255.0);
+        exposure.gains = vec![[-0.5, -0.4, -0.4], [0.5, 0.4, 0.4]];
+        assert!((exposure.white() - 255.0 * 0.5f32.exp()).abs() < 1e-3);
     }
 
     #[test]

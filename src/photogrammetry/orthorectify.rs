@@ -50,9 +50,17 @@ impl View {
 
     /// Whether a point is near enough to the ground that the photo sees to be worth a closer look.
     pub fn may_see(&self, point: &Vector3<f64>) -> bool {
+        self.may_touch(&[point.x, point.y, point.x, point.y])
+    }
+
+    /// The same for any point of a box on the ground.
+    pub fn may_touch(&self, ground: &Extent) -> bool {
         let [west, south, east, north] = self.extent;
         let margin = EXTENT_MARGIN * (east - west).max(north - south);
-        point.x > west - margin && point.x < east + margin && point.y > south - margin && point.y < north + margin
+        ground[2] > west - margin
+            && ground[0] < east + margin
+            && ground[3] > south - margin
+            && ground[1] < north + margin
     }
 
     /// How slanted the photo sees a point: the tangent of the angle to the vertical.

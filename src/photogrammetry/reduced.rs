@@ -1,4 +1,4 @@
-//! Every photo at a glance: small copies that fit into memory all at once.
+//! Every photo at a glance: small copies that fit into memory all at once, and how sharp each photo is.
 //!
 //! Colours are compared on these, for the exposure and for the seams, so that each photo is decoded but once for both.
 //! The copies of two thousand photos take as much memory as those of five hundred: they get smaller.
@@ -8,19 +8,26 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use nalgebra::Vector2;
 use rayon::prelude::*;
 
-use super::{error::Result, photos::Flight};
+use super::{
+    error::Result,
+    photos::{Flight, Photo, median},
+};
 use crate::raster::Rgb8;
 
 /// The longer side of a copy, at most: a pixel is then 8 to 20 cm of the ground, and a person is a few of them.
 const LONGEST_SIDE: usize = 512;
 /// All copies together, bytes.
 const MOST_BYTES: usize = 384 << 20;
+/// Every this many rows of a photo are looked at for its sharpness.
+const SHARPNESS_ROWS: usize = 3;
 
 /// The small copies of a flight's photos, in the order of the flight.
 pub struct Reduced {
     /// How many pixels of a photo are one of its copy, across and down.
     pub factor: usize,
     pictures: Vec<Rgb8>,
+    /// Contrast between neighbours against that between every other pixel: 0.5 when blurred, 1 for noise.
+    sharpness: Vec<f64>,
 }
 
 impl Reduced {
@@ -31,13 +38,15 @@ impl Reduced {
     pub fn read(flight: &Flight, tell: &(dyn Fn(f64) + Sync)) -> Result<Self> {
         let factor = factor_for(flight);
         let finished = AtomicUsize::new(0);
-        let read = |photo: &super::photos::Photo| -> Result<Rgb8> {
-            let copy = shrink(&photo.read()?, factor);
+        let read = |photo: &Photo| -> Result<(Rgb8, f64)> {
+            let picture = photo.read()?;
+            let copy = (shrink(&picture, factor), sharpness(&picture));
             tell((finished.fetch_add(1, Ordering::Relaxed) + 1) as f64 / flight.photos.len() as f64);
             Ok(copy)
         };
-        let pictures = flight.photos.par_iter().map(read).collect::<Result<_>>()?;
-        Ok(Self { factor, pictures })
+        let copies: Vec<(Rgb8, f64)> = flight.photos.par_iter().map(read).collect::<Result<_>>()?;
+        let (pictures, sharpness) = copies.into_iter().unzip();
+        Ok(Self { factor, pictures, sharpness })
     }
 
     /// The colour at a pixel of the photo, linear between the pixels of its copy, the border repeated outside.
@@ -54,9 +63,19 @@ impl Reduced {
         std::array::from_fn(|i| (a[i] * (1.0 - fx) + b[i] * fx) * (1.0 - fy) + (c[i] * (1.0 - fx) + d[i] * fx) * fy)
     }
 
+    /// How sharp a photo is against the middle one of its flight: 1 is as sharp, 0.5 is a blur of about three pixels.
+    pub fn relative_sharpness(&self, photo: usize) -> f64 {
+        let middle = median(self.sharpness.iter().copied()).unwrap_or(0.0);
+        if middle > 0.0 { self.sharpness[photo] / middle } else { 1.0 }
+    }
+
     #[cfg(test)]
     pub fn of_pictures(factor: usize, photos: &[Rgb8]) -> Self {
-        Self { factor, pictures: photos.iter().map(|photo| shrink(photo, factor)).collect() }
+        Self {
+            factor,
+            pictures: photos.iter().map(|photo| shrink(photo, factor)).collect(),
+            sharpness: photos.iter().map(sharpness).collect(),
+        }
     }
 }
 
@@ -103,6 +122,20 @@ pub fn shrink(picture: &Rgb8, factor: usize) -> Rgb8 {
     small
 }
 
+/// How much of the contrast between pixels two apart is there between neighbours already.
+fn sharpness(picture: &Rgb8) -> f64 {
+    let (mut near, mut far) = (0u64, 0u64);
+    let stride = 3 * picture.width;
+    for row in picture.data.chunks_exact(stride).step_by(SHARPNESS_ROWS) {
+        let green = |at: usize| i32::from(row[3 * at + 1]);
+        for at in 2..picture.width {
+            near += u64::from((green(at) - green(at - 1)).unsigned_abs().pow(2));
+            far += u64::from((green(at) - green(at - 2)).unsigned_abs().pow(2));
+        }
+    }
+    if far == 0 { 0.0 } else { (near as f64 / far as f64).sqrt() }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -126,5 +159,23 @@ mod tests {
             assert_eq!(reduced.colour(0, &Vector2::new(x, y)), expected, "{x} {y}");
         }
         assert_eq!(shrink(&photo, 16).pixel(1, 1), [120; 3]);
+    }
+
+    #[test]
+    fn a_smeared_photo_is_less_sharp() {
+        let mut sharp = Rgb8::new(200, 60);
+        for (index, value) in sharp.data.iter_mut().enumerate() {
+            *value = (index as u32 / 3).wrapping_mul(2_654_435_761).to_be_bytes()[0];
+        }
+        let mut smeared = sharp.clone();
+        for row in 0..60 {
+            for column in 3..197 {
+                let sum: u32 = (column - 3..=column + 3).map(|c| u32::from(sharp.pixel(c, row)[1])).sum();
+                smeared.data[3 * (row * 200 + column) + 1] = (sum / 7) as u8;
+            }
+        }
+        let reduced = Reduced::of_pictures(2, &[sharp.clone(), sharp, smeared]);
+        assert!((reduced.relative_sharpness(0) - 1.0).abs() < 1e-9);
+        assert!(reduced.relative_sharpness(2) < 0.8, "{}", reduced.relative_sharpness(2));
     }
 }

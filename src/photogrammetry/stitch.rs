@@ -1,6 +1,13 @@
 //! One flight from photos to orthophoto, stage by stage.
 
-use std::{path::PathBuf, time::Instant};
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Instant,
+};
 
 use nalgebra::Vector3;
 use serde_json::{Value, json};
@@ -13,7 +20,7 @@ use super::{
     exposure::Exposure,
     gcp::{self, Gcp},
     kept::Kept,
-    mosaic::Mosaic,
+    mosaic::{Mosaic, Terrain},
     orient::{Oriented, no_geometry},
     orthorectify::{Grid, native_gsd_m, union, views_of},
     photos::{Flight, PhotoInput, median, sort_out, too_few},
@@ -21,7 +28,7 @@ use super::{
     report::{Findings, Report, StageReport, peak_memory_mb},
     surface::Surface,
 };
-use crate::spatial::Crs;
+use crate::{raster::CogOptions, spatial::Crs};
 
 /// What to make of the photos.
 #[derive(Clone, Debug, Default)]
@@ -38,6 +45,16 @@ pub struct Options {
     pub gcps: Vec<Gcp>,
     /// A folder in which finished stages are kept; without one a stitch that breaks off starts from the beginning.
     pub kept: Option<PathBuf>,
+    /// How the orthophoto is compressed.
+    pub cog: CogOptions,
+    /// Once true, the stitch ends with [`Error::Stopped`]: after the stage, in the mosaic after the tile.
+    pub stop: Option<Arc<AtomicBool>>,
+}
+
+impl Options {
+    fn go_on(&self) -> Result<()> {
+        if self.stop.as_ref().is_some_and(|stop| stop.load(Ordering::Relaxed)) { Err(Error::Stopped) } else { Ok(()) }
+    }
 }
 
 impl Options {
@@ -74,7 +91,7 @@ pub struct Progress {
 /// # Errors
 /// [`Error::NoPhotos`], [`Error::NoPosition`], [`Error::TooFewPhotos`] and [`Error::NoOverlap`] when the photos cannot make an
 /// orthophoto; [`Error::GcpElsewhere`], [`Error::TooFewGcps`] for wrong surveyed points; [`Error::NoOutputFolder`],
-/// [`Error::TooLarge`], [`Error::Raster`] when it cannot be written. Nothing half-written is left.
+/// [`Error::TooLarge`], [`Error::Raster`] when it cannot be written; [`Error::Stopped`]. Nothing half-written is left.
 pub fn stitch(photos: &[PhotoInput], options: &Options, progress: &(dyn Fn(Progress) + Sync)) -> Result<Report> {
     for path in std::iter::once(&options.out).chain(&options.dsm) {
         if path.parent().is_some_and(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()) {
@@ -89,6 +106,7 @@ pub fn stitch(photos: &[PhotoInput], options: &Options, progress: &(dyn Fn(Progr
     let (gcps, strange) = gcp::vet(&options.gcps, photos, &flight)?;
     let (mut keypoints, mut keys) = stages.run("keypoints", |tell| find_keypoints(&mut flight, &kept, tell));
     check_enough(&flight, total)?;
+    options.go_on()?;
     let pairs = stages.run("matching", |tell| {
         let pairs = match_photos(&flight, &keypoints, &keys, &kept, tell);
         settle_mirrors(&mut flight, &mut keypoints, &mut keys, pairs, &kept, tell)
@@ -96,6 +114,7 @@ pub fn stitch(photos: &[PhotoInput], options: &Options, progress: &(dyn Fn(Progr
     let flight_notes = std::mem::take(&mut flight.notes);
     let (parts, alone) = separate(flight, keypoints, &pairs, total)?;
 
+    options.go_on()?;
     let Placed { mut flight, oriented, blocks } = stages.run("adjustment", |_| place(parts, &keys, &gcps, &kept))?;
     let Oriented { block, surveyed, mut notes, .. } = oriented;
     notes.extend(flight_notes);
@@ -103,25 +122,40 @@ pub fn stitch(photos: &[PhotoInput], options: &Options, progress: &(dyn Fn(Progr
     flight.rejected.extend(alone);
     check_enough(&flight, total)?;
 
+    options.go_on()?;
     let ground = stages.run("surface", |_| Ground::of(&block))?;
     let views = views_of(&block, ground.height_m);
-    let exposure = stages.run("exposure", |tell| {
+    let (reduced, exposure) = stages.run("exposure", |tell| {
         let reduced = Reduced::read(&flight, tell)?;
-        Ok::<_, Error>(Exposure::estimate(&block, &views, &ground.surface, &reduced))
+        let exposure = Exposure::estimate(&block, &views, &ground.surface, &reduced);
+        Ok::<_, Error>((reduced, exposure))
     })?;
+    options.go_on()?;
     let gsd_m = options.gsd_m.unwrap_or(ground.gsd_m);
     let crs = options.crs.unwrap_or_else(|| Crs::utm_at([flight.origin[0], flight.origin[1]]));
     let extent = union(views.iter().map(|view| view.extent));
     let grid = Grid::covering(&flight, extent, ground.height_m, crs, gsd_m)?;
     let mosaic = Mosaic {
-        flight: &flight,
-        views: &views,
-        surface: &ground.surface,
+        terrain: Terrain {
+            flight: &flight,
+            views: &views,
+            sharpness: (0..views.len()).map(|photo| reduced.relative_sharpness(photo)).collect(),
+            surface: &ground.surface,
+            grid,
+            gsd_m,
+            ground_m: ground.height_m,
+        },
         exposure: &exposure,
-        grid,
-        ground_m: ground.height_m,
+        reduced: &reduced,
+        native_gsd_m: ground.gsd_m,
     };
-    let drawn = stages.run("mosaic", |tell| mosaic.write(&options.out, tell))?;
+    let drawn = stages.run("mosaic", |tell| {
+        let tell = |done| {
+            tell(done);
+            options.go_on()
+        };
+        mosaic.write(&options.out, options.cog, &tell)
+    })?;
     if let Some(path) = &options.dsm {
         let coarse = Grid::covering(&flight, extent, ground.height_m, crs, ground.surface.cell_m())?;
         stages.run("dsm", |_| mosaic.write_dsm(path, &coarse))?;

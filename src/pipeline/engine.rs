@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Raised whenever the own engine gives other pixels for the same photos, so that old runs are not taken for new ones.
-const OWN: &str = "polder-photogrammetry-1";
+const OWN: &str = "polder-photogrammetry-2";
 
 /// Who is to stitch.
 #[derive(Clone, Debug, Default)]
@@ -88,7 +88,8 @@ impl Ready {
         match self {
             Self::Own => {
                 let kept = Some(kept.join(super::STAGES));
-                let options = photogrammetry::Options { out, dsm, crs, gsd_m, gcps, kept };
+                let cog = request.cog;
+                let options = photogrammetry::Options { out, dsm, crs, gsd_m, gcps, kept, cog, stop: None };
                 let mut report = own(inputs, options, observer).await?;
                 report.title = format!("{} · {}", request.project, request.flight);
                 Ok(Report::Own(Box::new(report)))

@@ -19,7 +19,7 @@ use super::{
 use crate::{
     catalog::{COG, Flight, Grid, Layer, Orthophoto, Processing, Project, RunId, StoredItem, Upstream},
     photogrammetry::PhotoInput,
-    raster::{self, Raster},
+    raster::{self, CogOptions, Raster},
     spatial::Crs,
     storage::ObjectKey,
 };
@@ -37,6 +37,7 @@ pub struct StitchRequest {
     pub flight: Flight,
     pub crs: Option<Crs>,
     pub gsd_m: Option<f64>,
+    pub cog: CogOptions,
     /// Ground control points: ODM's `gcp_list.txt`, a CSV table or `GeoJSON`.
     pub gcp_list: Option<PathBuf>,
     /// Their coordinate system when the file names none.
@@ -119,6 +120,7 @@ fn parameters(engine: &Ready, request: &StitchRequest, control: &str) -> Value {
     let mut parameters = engine.parameters();
     parameters.insert("crs".to_owned(), json!(request.crs.map(|crs| crs.to_string())));
     parameters.insert("gsd_m".to_owned(), json!(request.gsd_m));
+    parameters.insert("compression".to_owned(), json!(request.cog.compression.to_string()));
     parameters.insert("gcp_crs".to_owned(), json!(request.gcp_crs.map(|crs| crs.to_string())));
     let control = (!control.is_empty()).then(|| hex::encode(Sha256::digest(control)));
     parameters.insert("gcp_list_sha256".to_owned(), json!(control));

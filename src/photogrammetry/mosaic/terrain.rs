@@ -1,0 +1,37 @@
+//! What every step of the mosaic looks at: the ground, the views over it, and the pixels to be drawn.
+
+use nalgebra::Vector3;
+
+use crate::photogrammetry::{
+    orthorectify::{Grid, Lattice, View, union},
+    photos::Flight,
+    surface::Surface,
+};
+
+/// The geometry under an orthophoto. Views are in the order of the flight's photos.
+pub struct Terrain<'a> {
+    pub flight: &'a Flight,
+    pub views: &'a [View],
+    /// How sharp each photo is against the middle one.
+    pub sharpness: Vec<f64>,
+    pub surface: &'a Surface,
+    pub grid: Grid,
+    /// Side of a pixel of the grid on the ground, metres.
+    pub gsd_m: f64,
+    pub ground_m: f64,
+}
+
+impl Terrain<'_> {
+    /// The views whose ground touches a window, in the order of their photos.
+    pub fn views_near(&self, lattice: &Lattice, size: [usize; 2]) -> Vec<&View> {
+        let (w, h) = (size[0] as f64, size[1] as f64);
+        let corners = [[0.0, 0.0], [w, 0.0], [0.0, h], [w, h]].map(|[x, y]| lattice.ground(x, y));
+        let window = union(corners.iter().map(|p| [p[0], p[1], p[0], p[1]]));
+        self.views.iter().filter(|view| view.may_touch(&window)).collect()
+    }
+
+    /// The place on the mean ground. At the border a crown may rise out of every frame while its foot is still seen.
+    pub fn lowered(&self, point: &Vector3<f64>) -> Vector3<f64> {
+        Vector3::new(point.x, point.y, point.z.min(self.ground_m))
+    }
+}
