@@ -91,7 +91,7 @@ fn photos(report: &Report, faults: &mut Vec<Fault>, notes: &mut Vec<String>) {
         });
     } else if missing > 0 {
         notes.push(format!(
-            "{missing} photos that were not used lie outside the orthophoto: it is smaller than the flight"
+            "not used, and outside the orthophoto: {missing} of the photos; it is smaller than the flight"
         ));
     }
     if report.overlap.at_least_three < THIN_OVERLAP_SHARE {
@@ -103,7 +103,10 @@ fn photos(report: &Report, faults: &mut Vec<Fault>, notes: &mut Vec<String>) {
 /// Photos that were meant for the orthophoto, and whose own ground is not in it.
 fn missing_photos(report: &Report) -> usize {
     let [west, south, east, north] = report.overlap.extent();
+    // GPS knows where it was but for what the block, on control points, lies beside GPS.
+    let shift = report.gps.as_ref().map_or([0.0; 2], |gps| [gps.east.mean_m, gps.north.mean_m]);
     let is_missing = |[x, y]: [f64; 2]| {
+        let [x, y] = [x + shift[0], y + shift[1]];
         let away = (west - x).max(x - east).max(0.0).hypot((south - y).max(y - north).max(0.0));
         report.overlap.at([x, y]) == 0 && away < ANOTHER_PLACE_M
     };

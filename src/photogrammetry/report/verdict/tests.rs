@@ -150,6 +150,12 @@ fn a_part_of_the_flight_that_is_missing_says_do_not_use() {
         let report = judged(sample(), rejects(place, off_nadir));
         assert_eq!((report.verdict.as_str(), report.notes.len()), ("ok", 0), "{place:?} {:?}", report.notes);
     }
+    // Their ground is there once the block's shift against GPS is added.
+    let report = judged(with_control(), |report| {
+        rejects([-55.0, 5.0], 1.0)(report);
+        report.gps.as_mut().unwrap().east.mean_m = 60.0;
+    });
+    assert!(!report.verdict.contains("missing") && report.verdict.contains("60 m away"), "{}", report.verdict);
     let report = judged(sample(), |report| report.photos.rejected = vec![rejected([150.0, 10.0], 1.0)]);
     assert!(report.verdict == "ok" && report.notes[0].contains("smaller than the flight"), "{:?}", report.notes);
 }
