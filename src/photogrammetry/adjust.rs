@@ -8,7 +8,8 @@ use rayon::prelude::*;
 
 use super::{
     bundle::{
-        AdjustedCamera, AdjustedPhoto, Block, Observation, PositionPrior, Solver, TiePoint, reprojection, triangulate,
+        AdjustedCamera, AdjustedPhoto, After, Block, Observation, PositionPrior, RotationPrior, Solver, TiePoint,
+        reprojection, triangulate,
     },
     camera::{PARAMETERS, rotation_of},
     keypoints::Keypoints,
@@ -19,9 +20,17 @@ use super::{
 
 /// A tie point whose widest two rays meet at less than this has no height, radians.
 const NARROWEST_ANGLE: f64 = 0.03;
-/// One sigma of the gimbal's tilt and of its heading, radians: a compass is off by degrees, and for all photos alike.
+/// One sigma of the gimbal's tilt and of its heading, radians, beside what is alike for the whole flight; and of a
+/// heading that had to be guessed from matches.
 const TILT_SIGMA: f64 = 0.05;
-const HEADING_SIGMA: f64 = 0.3;
+const HEADING_SIGMA: f64 = 0.1;
+const GUESSED_HEADING_SIGMA: f64 = 0.3;
+/// For so long a receiver without RTK keeps its error, seconds. Between 30 and 200 s the choice hardly matters.
+const GPS_MEMORY_S: f64 = 60.0;
+/// The part of its error that it does not keep, metres: consumer drones write positions rounded to a decimetre.
+const GPS_WHITE_M: f64 = 0.1;
+/// A position farther from the adjusted one than so many sigmas is no step from or to another.
+const GPS_STRAY_SIGMAS: f64 = 4.0;
 /// One sigma of the heights over the ground, metres and share: take-off is not the mean ground. All photos of a
 /// flight are off alike, so together they weigh no more than this.
 const HEIGHT_SIGMA_M: f64 = 0.8;
@@ -94,8 +103,8 @@ pub fn first_block(flight: &Flight, start: &Start) -> Block {
     let photos: Vec<AdjustedPhoto> = flight
         .photos
         .iter()
-        .zip(start.exteriors.iter().zip(&start.attitudes))
-        .map(|(photo, (exterior, attitude))| AdjustedPhoto {
+        .zip(start.exteriors.iter().zip(&start.attitudes).zip(&start.right_headings))
+        .map(|(photo, ((exterior, attitude), right))| AdjustedPhoto {
             exterior: *exterior,
             camera: photo.camera,
             position: photo.gps.map(|gps| PositionPrior {
@@ -103,17 +112,27 @@ pub fn first_block(flight: &Flight, start: &Start) -> Block {
                 sigma_horizontal_m: gps.sigma_horizontal_m,
                 sigma_vertical_m: gps.sigma_vertical_m,
                 flight: (!gps.rtk).then_some(photo.sortie),
+                after: None,
             }),
-            rotation: photo
-                .attitude
-                .map(|_| (rotation_of(attitude), Vector3::new(TILT_SIGMA, TILT_SIGMA, HEADING_SIGMA))),
+            rotation: photo.attitude.map(|_| RotationPrior {
+                rotation: rotation_of(attitude),
+                sigma: Vector3::new(TILT_SIGMA, TILT_SIGMA, if *right { HEADING_SIGMA } else { GUESSED_HEADING_SIGMA }),
+                flight: right.then_some(photo.sortie),
+            }),
+            taken_at_s: photo.taken_at_s,
             height_above_ground_m: photo
                 .relative_altitude_m
                 .filter(|_| start.heights_agree)
                 .map(|height| (height, alike * HEIGHT_SIGMA_M.max(HEIGHT_SIGMA_SHARE * height))),
         })
         .collect();
-    let mut block = Block { cameras, photos, points: Vec::new(), altitude_offsets_m: vec![0.0; flight.sorties] };
+    let mut block = Block {
+        cameras,
+        photos,
+        points: Vec::new(),
+        altitude_offsets_m: vec![0.0; flight.sorties],
+        gimbal_offsets: vec![Vector3::zeros(); flight.sorties],
+    };
     hold_without_gps(&mut block);
     block
 }
@@ -130,7 +149,29 @@ fn hold_without_gps(block: &mut Block) {
             sigma_horizontal_m: sigma,
             sigma_vertical_m: sigma,
             flight: None,
+            after: None,
         });
+    }
+}
+
+/// Lets each position of a receiver without RTK go on from the one before, because it errs alike.
+///
+/// For a block that is nearly right: strays are found by their residuals and stay out of the chain.
+fn chain_positions(block: &mut Block) {
+    let mut last: Vec<Option<(usize, f64)>> = vec![None; block.altitude_offsets_m.len()];
+    for index in 0..block.photos.len() {
+        let photo = &mut block.photos[index];
+        let (Some(prior), Some(now)) = (&mut photo.position, photo.taken_at_s) else { continue };
+        let Some(flight) = prior.flight else { continue };
+        prior.after = None;
+        if (photo.exterior.centre - prior.enu).xy().norm() > GPS_STRAY_SIGMAS * prior.sigma_horizontal_m {
+            continue;
+        }
+        if let Some((photo, then)) = last[flight] {
+            let kept = 1.0 - (GPS_WHITE_M / prior.sigma_horizontal_m).min(1.0).powi(2);
+            prior.after = Some(After { photo, share: kept * (-(now - then).max(0.0) / GPS_MEMORY_S).exp() });
+        }
+        last[flight] = Some((index, now));
     }
 }
 
@@ -139,6 +180,7 @@ pub fn adjust_from_start(block: &mut Block, sightings: &Sightings) {
     for round in &ROUNDS[..ROUNDS.len() - 1] {
         run_round(block, sightings, round, &[], FIRST_SIGMA_PX);
     }
+    chain_positions(block);
     let sigma_px = keypoint_sigma_px(block);
     run_round(block, sightings, &ROUNDS[ROUNDS.len() - 1], &[], sigma_px);
 }

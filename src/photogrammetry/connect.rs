@@ -242,6 +242,7 @@ mod tests {
             gps: None,
             attitude: None,
             relative_altitude_m: None,
+            taken_at_s: None,
         }
     }
 }

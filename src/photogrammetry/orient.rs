@@ -61,9 +61,14 @@ pub fn orient(
             }
             continue;
         }
-        if start.wrong_headings > 0 {
-            notes
-                .push(format!("the heading of {} photos was wrong and taken from their matches", start.wrong_headings));
+        let wrong_headings = flight
+            .photos
+            .iter()
+            .zip(&start.right_headings)
+            .filter(|(p, right)| p.attitude.is_some() && !**right)
+            .count();
+        if wrong_headings > 0 {
+            notes.push(format!("the heading of {wrong_headings} photos was wrong and taken from their matches"));
         }
         if !start.heights_agree {
             notes.push("the relative altitudes disagree with GPS and the focal length and were not used".to_owned());

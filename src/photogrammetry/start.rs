@@ -23,8 +23,8 @@ pub struct Start {
     pub exteriors: Vec<Exterior>,
     /// For each photo the gimbal's angles in which the heading may have been replaced.
     pub attitudes: Vec<Attitude>,
-    /// Photos whose heading in the metadata is more than [`WRONG_HEADING`] off.
-    pub wrong_headings: usize,
+    /// For each photo whether the heading in its metadata is no more than [`WRONG_HEADING`] off.
+    pub right_headings: Vec<bool>,
     /// Whether heights over the ground in the metadata agree with GPS and the focal length.
     pub heights_agree: bool,
 }
@@ -53,12 +53,13 @@ pub fn estimate_start(flight: &Flight, keypoints: &[Keypoints], pairs: &[PairMat
         .filter_map(|(photo, plane)| Some(plane.height() / photo.relative_altitude_m?));
     let heights_agree = !anchored || median(ratios).is_none_or(|ratio| (ratio.ln()).abs() < WRONG_HEIGHT);
 
-    let mut start = Start { exteriors: Vec::new(), attitudes: Vec::new(), wrong_headings: 0, heights_agree };
+    let mut start = Start { exteriors: Vec::new(), attitudes: Vec::new(), right_headings: Vec::new(), heights_agree };
     for (photo, plane) in flight.photos.iter().zip(&planes) {
         let mut attitude = angles(photo);
         let off = wrapped(plane.heading() - attitude.yaw_deg.to_radians()).abs();
-        if photo.attitude.is_none() || off > WRONG_HEADING {
-            start.wrong_headings += usize::from(photo.attitude.is_some());
+        let right = photo.attitude.is_some() && off <= WRONG_HEADING;
+        start.right_headings.push(right);
+        if !right {
             attitude.yaw_deg = plane.heading().to_degrees();
         }
         let turned = Attitude { yaw_deg: plane.heading().to_degrees(), ..attitude };

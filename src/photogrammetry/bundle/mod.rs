@@ -12,6 +12,7 @@
 //! Invariant: results do not depend on the number of threads; points are summed in fixed chunks, in order.
 
 mod normal;
+mod priors;
 mod residuals;
 mod solve;
 mod triangulate;
@@ -33,6 +34,8 @@ pub struct Block {
     pub points: Vec<TiePoint>,
     /// For each flight the height that its barometer or GPS adds to the truth, metres.
     pub altitude_offsets_m: Vec<f64>,
+    /// For each flight the turn that its gimbal and compass add to the truth, about the camera's axes, radians.
+    pub gimbal_offsets: Vec<Vector3<f64>>,
 }
 
 /// A camera group with what was known of it before.
@@ -50,10 +53,11 @@ pub struct AdjustedPhoto {
     pub exterior: Exterior,
     pub camera: usize,
     pub position: Option<PositionPrior>,
-    /// Rotation by the gimbal, and one sigma about the camera's x, y and z axes, radians.
-    pub rotation: Option<(Matrix3<f64>, Vector3<f64>)>,
+    pub rotation: Option<RotationPrior>,
     /// Height over the mean of the ground it sees and one sigma, metres.
     pub height_above_ground_m: Option<(f64, f64)>,
+    /// When it was taken, seconds on the flight's own clock.
+    pub taken_at_s: Option<f64>,
 }
 
 /// Where GPS put the camera, local east-north-up in metres.
@@ -63,6 +67,27 @@ pub struct PositionPrior {
     pub sigma_horizontal_m: f64,
     pub sigma_vertical_m: f64,
     /// The flight whose altitude offset applies; none for RTK heights.
+    pub flight: Option<usize>,
+    /// The position before, whose error this one shares.
+    pub after: Option<After>,
+}
+
+/// How a receiver's error goes on from one photo to the next: a first-order Gauss–Markov process.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct After {
+    /// Index of the photo before.
+    pub photo: usize,
+    /// The share of its error that is still there, 0 to 1.
+    pub share: f64,
+}
+
+/// Where the gimbal pointed the camera.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct RotationPrior {
+    pub rotation: Matrix3<f64>,
+    /// One sigma about the camera's x, y and z axes beside what is alike for the flight, radians.
+    pub sigma: Vector3<f64>,
+    /// The flight whose gimbal offset applies; none when the heading is not the compass's.
     pub flight: Option<usize>,
 }
 

@@ -6,10 +6,11 @@ use rayon::prelude::*;
 use super::{
     Block,
     normal::{PairIndex, Reduced, point_steps, reduce},
+    priors::{Unknowns, add_priors, prior_cost},
     residuals::{Loss, View, height_weights, sighting_cost},
 };
 use crate::photogrammetry::{
-    camera::{PARAMETERS, rotation_exp, rotation_log},
+    camera::{PARAMETERS, rotation_exp},
     dense::NormalEquations,
 };
 
@@ -30,11 +31,6 @@ pub struct Summary {
     pub first_cost: f64,
     pub last_cost: f64,
 }
-
-/// One sigma of a flight's altitude offset: barometers and geoids differ by tens of metres.
-const ALTITUDE_OFFSET_SIGMA_M: f64 = 50.0;
-/// GPS positions farther off than this many sigmas lose their weight.
-const GPS_LOSS: Loss = Loss { scale: 3.0 };
 
 impl Solver {
     /// Adjusts the block in place. A step that does not lower the cost is not taken, so the block never gets worse.
@@ -85,7 +81,6 @@ fn step(view: View, pairs: &PairIndex, damping: f64) -> Option<Block> {
 
     let photos = block.photos.len();
     let cameras = 6 * photos;
-    let flights = cameras + PARAMETERS * block.cameras.len();
     let pose_steps: Vec<Vector6<f64>> =
         (0..photos).map(|i| Vector6::from_column_slice(&steps[6 * i..6 * i + 6])).collect();
     let camera_steps: Vec<SVector<f64, PARAMETERS>> = (0..block.cameras.len())
@@ -93,31 +88,38 @@ fn step(view: View, pairs: &PairIndex, damping: f64) -> Option<Block> {
         .collect();
     let point_steps = point_steps(view, damping, &pose_steps, &camera_steps);
 
+    Some(moved(block, &steps, &point_steps))
+}
+
+/// The block with every unknown of the reduced system and every point moved by a step.
+pub fn moved(block: &Block, steps: &[f64], point_steps: &[Vector3<f64>]) -> Block {
+    let unknowns = Unknowns::of(block);
+    let three = |at: usize| Vector3::from_column_slice(&steps[at..at + 3]);
     let mut moved = block.clone();
-    for (photo, step) in moved.photos.iter_mut().zip(&pose_steps) {
-        let turn = rotation_exp(&step.fixed_rows::<3>(0).into_owned());
-        photo.exterior.rotation = turn * photo.exterior.rotation;
-        photo.exterior.centre += step.fixed_rows::<3>(3);
+    for (index, photo) in moved.photos.iter_mut().enumerate() {
+        let at = Unknowns::photo(index);
+        photo.exterior.rotation = rotation_exp(&three(at)) * photo.exterior.rotation;
+        photo.exterior.centre += three(at + 3);
     }
-    for (adjusted, step) in moved.cameras.iter_mut().zip(&camera_steps) {
+    for (index, adjusted) in moved.cameras.iter_mut().enumerate() {
         let mut values = adjusted.camera.parameters();
-        values.iter_mut().zip(step.iter()).for_each(|(value, change)| *value += change);
+        values.iter_mut().zip(&steps[unknowns.camera(index)..]).for_each(|(value, change)| *value += change);
         adjusted.camera = adjusted.camera.with_parameters(values);
     }
-    for (offset, step) in moved.altitude_offsets_m.iter_mut().zip(&steps[flights..]) {
-        *offset += step;
+    for flight in 0..moved.altitude_offsets_m.len() {
+        moved.altitude_offsets_m[flight] += steps[unknowns.altitude(flight)];
+        moved.gimbal_offsets[flight] += three(unknowns.gimbal(flight));
     }
     for (point, step) in moved.points.iter_mut().zip(point_steps) {
         point.position += step;
     }
-    Some(moved)
+    moved
 }
 
 fn assemble(block: &Block, reduced: &Reduced, pairs: &PairIndex, damping: f64) -> NormalEquations {
     let photos = block.photos.len();
     let first_camera = 6 * photos;
-    let unknowns = first_camera + PARAMETERS * block.cameras.len() + block.altitude_offsets_m.len();
-    let mut system = NormalEquations::new(unknowns);
+    let mut system = NormalEquations::new(Unknowns::of(block).count());
     for photo in 0..photos {
         for row in 0..6 {
             system.gradient[6 * photo + row] = reduced.pose_gradients[photo][row];
@@ -157,56 +159,6 @@ fn assemble(block: &Block, reduced: &Reduced, pairs: &PairIndex, damping: f64) -
     system
 }
 
-fn add_priors(block: &Block, system: &mut NormalEquations) {
-    let first_camera = 6 * block.photos.len();
-    let first_flight = first_camera + PARAMETERS * block.cameras.len();
-    for (index, photo) in block.photos.iter().enumerate() {
-        let at = 6 * index;
-        if let Some(prior) = &photo.position {
-            let off = photo.exterior.centre - prior.enu;
-            let weight = GPS_LOSS.weight(off.xy().norm_squared() / prior.sigma_horizontal_m.powi(2)).sqrt();
-            for axis in 0..2 {
-                let slope = weight / prior.sigma_horizontal_m;
-                system.add_row(&[(at + 3 + axis, slope)], off[axis] * slope);
-            }
-            let slope = 1.0 / prior.sigma_vertical_m;
-            match prior.flight {
-                Some(flight) => {
-                    let residual = (off.z + block.altitude_offsets_m[flight]) * slope;
-                    system.add_row(&[(at + 5, slope), (first_flight + flight, slope)], residual);
-                }
-                None => system.add_row(&[(at + 5, slope)], off.z * slope),
-            }
-        }
-        if let Some((rotation, sigma)) = &photo.rotation {
-            let off = rotation_log(&(photo.exterior.rotation * rotation.transpose()));
-            for axis in 0..3 {
-                system.add_row(&[(at + axis, 1.0 / sigma[axis])], off[axis] / sigma[axis]);
-            }
-        }
-        // Keeps a photo without any prior, and an unconstrained direction, from making the system singular.
-        for axis in 0..6 {
-            system.add(at + axis, at + axis, 1e-9);
-        }
-    }
-    for (index, adjusted) in block.cameras.iter().enumerate() {
-        let values = adjusted.camera.parameters();
-        for (parameter, value) in values.iter().enumerate() {
-            let at = first_camera + PARAMETERS * index + parameter;
-            let sigma = adjusted.sigma[parameter];
-            if sigma > 0.0 {
-                system.add_row(&[(at, 1.0 / sigma)], (value - adjusted.prior[parameter]) / sigma);
-            } else {
-                system.add(at, at, 1.0);
-            }
-        }
-    }
-    for (index, offset) in block.altitude_offsets_m.iter().enumerate() {
-        let slope = 1.0 / ALTITUDE_OFFSET_SIGMA_M;
-        system.add_row(&[(first_flight + index, slope)], offset * slope);
-    }
-}
-
 /// The cost of the whole block: sightings, surveyed points and priors.
 fn total_cost(view: View) -> f64 {
     let block = view.block;
@@ -225,28 +177,4 @@ fn total_cost(view: View) -> f64 {
 
 fn survey_cost(position: &Vector3<f64>, survey: &Vector3<f64>, sigma: &Vector3<f64>) -> f64 {
     (position - survey).component_div(sigma).norm_squared()
-}
-
-fn prior_cost(block: &Block) -> f64 {
-    let mut cost = 0.0;
-    for photo in &block.photos {
-        if let Some(prior) = &photo.position {
-            let off = photo.exterior.centre - prior.enu;
-            cost += GPS_LOSS.cost(off.xy().norm_squared() / prior.sigma_horizontal_m.powi(2));
-            let offset = prior.flight.map_or(0.0, |flight| block.altitude_offsets_m[flight]);
-            cost += ((off.z + offset) / prior.sigma_vertical_m).powi(2);
-        }
-        if let Some((rotation, sigma)) = &photo.rotation {
-            let off = rotation_log(&(photo.exterior.rotation * rotation.transpose()));
-            cost += off.component_div(sigma).norm_squared();
-        }
-    }
-    for adjusted in &block.cameras {
-        for ((value, prior), sigma) in adjusted.camera.parameters().iter().zip(adjusted.prior).zip(adjusted.sigma) {
-            if sigma > 0.0 {
-                cost += ((value - prior) / sigma).powi(2);
-            }
-        }
-    }
-    cost + block.altitude_offsets_m.iter().map(|offset| (offset / ALTITUDE_OFFSET_SIGMA_M).powi(2)).sum::<f64>()
 }

@@ -1,11 +1,12 @@
 //! A flight whose every number is known, adjusted from a wrong start.
 
 use rand::{RngExt, SeedableRng};
+use rand_distr::Distribution as _;
 use rand_pcg::Pcg64Mcg;
 
 use super::*;
 use crate::{
-    photogrammetry::camera::{rotation_exp, rotation_of},
+    photogrammetry::camera::{rotation_exp, rotation_log, rotation_of},
     raster::Attitude,
 };
 
@@ -20,7 +21,7 @@ fn random_vector(random: &mut Pcg64Mcg, size: f64) -> Vector3<f64> {
 fn true_block(random: &mut Pcg64Mcg) -> Block {
     let camera = Camera::ideal(1600.0, 1200.0, 1150.0);
     let prior = camera.parameters();
-    let mut block = Block { altitude_offsets_m: vec![0.0], ..Block::default() };
+    let mut block = Block { altitude_offsets_m: vec![0.0], gimbal_offsets: vec![Vector3::zeros()], ..Block::default() };
     block.cameras.push(AdjustedCamera {
         camera: camera.with_parameters(TRUE_LENS),
         prior,
@@ -42,8 +43,10 @@ fn true_block(random: &mut Pcg64Mcg) -> Block {
                 sigma_horizontal_m: 0.02,
                 sigma_vertical_m: 0.03,
                 flight: None,
+                after: None,
             }),
             rotation: None,
+            taken_at_s: None,
             height_above_ground_m: None,
         });
     }
@@ -184,5 +187,66 @@ fn rays_meet_where_the_point_is() {
     for point in block.points.iter().take(50) {
         let (position, angle) = triangulate(&block, &point.sightings).unwrap();
         assert!(angle > 0.05 && (position - point.position).norm() < 0.15, "{}", (position - point.position).norm());
+    }
+}
+
+/// How much too large a block is, from its camera centres.
+fn scale_error(block: &Block, truth: &Block) -> f64 {
+    let centre = |block: &Block| block.photos.iter().map(|p| p.exterior.centre).sum::<Vector3<f64>>() / 15.0;
+    let (mine, theirs) = (centre(block), centre(truth));
+    let (mut dot, mut square) = (0.0, 0.0);
+    for (a, b) in block.photos.iter().zip(&truth.photos) {
+        let (a, b) = ((a.exterior.centre - mine).xy(), (b.exterior.centre - theirs).xy());
+        dot += a.dot(&b);
+        square += b.norm_squared();
+    }
+    dot / square - 1.0
+}
+
+#[test]
+fn steps_of_a_wandering_receiver_say_more_about_the_scale_than_its_places() {
+    let mut random = Pcg64Mcg::seed_from_u64(9);
+    let mut truth = true_block(&mut random);
+    truth.points.truncate(250);
+    let (mut of_places, mut of_steps) = (0.0, 0.0);
+    for _ in 0..12 {
+        let mut block = truth.clone();
+        let share = (-2.0f64 / 60.0).exp();
+        let normal = |random: &mut Pcg64Mcg| Vector3::from_fn(|_, _| rand_distr::StandardNormal.sample(random));
+        let mut error = 1.2 * normal(&mut random);
+        for photo in &mut block.photos {
+            let prior = photo.position.as_mut().unwrap();
+            prior.enu += error;
+            (prior.sigma_horizontal_m, prior.sigma_vertical_m) = (1.5, 3.0);
+            error = share * error + 1.2 * (1.0 - share * share).sqrt() * normal(&mut random);
+        }
+        let mut chained = block.clone();
+        for index in 1..15 {
+            chained.photos[index].position.as_mut().unwrap().after = Some(After { photo: index - 1, share });
+        }
+        SOLVER.adjust(&mut block);
+        SOLVER.adjust(&mut chained);
+        of_places += scale_error(&block, &truth).powi(2);
+        of_steps += scale_error(&chained, &truth).powi(2);
+    }
+    assert!(of_steps < 0.5 * of_places, "{} against {}", of_steps.sqrt(), of_places.sqrt());
+}
+
+#[test]
+fn an_offset_of_the_gimbal_does_not_tilt_a_flight_that_goes_there_and_back() {
+    let mut random = Pcg64Mcg::seed_from_u64(10);
+    let truth = true_block(&mut random);
+    let mut block = truth.clone();
+    for photo in &mut block.photos {
+        let prior = photo.position.as_mut().unwrap();
+        (prior.sigma_horizontal_m, prior.sigma_vertical_m, prior.flight) = (1.5, 20.0, Some(0));
+        // Off by half a degree forwards, and by a degree and a half in the heading.
+        let rotation = rotation_exp(&Vector3::new(-0.009, 0.002, -0.026)) * photo.exterior.rotation;
+        photo.rotation = Some(RotationPrior { rotation, sigma: Vector3::new(0.05, 0.05, 0.1), flight: Some(0) });
+    }
+    SOLVER.adjust(&mut block);
+    for (photo, known) in block.photos.iter().zip(&truth.photos) {
+        let tilt = rotation_log(&(photo.exterior.rotation.transpose() * known.exterior.rotation)).xy().norm();
+        assert!(tilt < 0.001, "{tilt} rad of tilt");
     }
 }

@@ -55,6 +55,8 @@ pub struct Photo {
     pub gps: Option<Gps>,
     pub attitude: Option<Attitude>,
     pub relative_altitude_m: Option<f64>,
+    /// Seconds after the first photo, by the camera's clock.
+    pub taken_at_s: Option<f64>,
 }
 
 /// All photos of a stitch, sorted out. What is written of it is all that later stages know of the metadata.
@@ -111,6 +113,7 @@ pub fn sort_out(inputs: &[PhotoInput], fallback: Option<[f64; 3]>) -> Result<Fli
     let Positions { origin, gps, notes } = Positions::of(&usable, fallback)?;
     let (cameras, camera_of) = group_cameras(&usable);
     let sortie_of = group_sorties(&usable, &camera_of);
+    let first = usable.iter().find_map(|input| input.metadata.taken_at);
     let photos = usable
         .iter()
         .zip(gps)
@@ -125,6 +128,7 @@ pub fn sort_out(inputs: &[PhotoInput], fallback: Option<[f64; 3]>) -> Result<Fli
             gps,
             attitude: attitude_of(&input.metadata),
             relative_altitude_m: input.metadata.relative_altitude_m.filter(|h| *h > 1.0),
+            taken_at_s: first.zip(input.metadata.taken_at).map(|(first, now)| (now - first).as_seconds_f64()),
         })
         .collect();
     let sorties = sortie_of.iter().max().map_or(0, |last| last + 1);
