@@ -8,11 +8,12 @@ use rayon::prelude::*;
 
 use super::{
     bundle::{
-        AdjustedCamera, AdjustedPhoto, After, Block, Observation, PositionPrior, RotationPrior, Solver, TiePoint,
-        reprojection, triangulate,
+        AdjustedCamera, AdjustedPhoto, After, Block, Observation, PositionPrior, Precision, RotationPrior, Solver,
+        TiePoint, reprojection, triangulate,
     },
     camera::{PARAMETERS, rotation_of},
     keypoints::Keypoints,
+    motion::set_velocities,
     photos::{Flight, median},
     start::Start,
     tracks::Track,
@@ -46,8 +47,12 @@ const KEYPOINT_SIGMA_UP_TO_PX: f64 = 2.5;
 /// its prior.
 const SIGMA_FACTOR: f64 = 3.0;
 const SMALLEST_SIGMA_PX: f64 = 0.2;
-/// Tie points of the rounds that only bring the photos together.
-const COARSE_POINTS: usize = 5000;
+/// Readouts of real cameras, seconds. Less is a centimetre or two on the ground and cannot be told from a lens that is not
+/// quite round.
+const PLAUSIBLE_READOUT_S: std::ops::Range<f64> = 0.004..0.15;
+/// Tie points of the rounds that only bring the photos together: for each photo, and at least.
+const COARSE_POINTS_PER_PHOTO: usize = 60;
+const FEWEST_COARSE_POINTS: usize = 3000;
 
 /// One pass over the block.
 struct Round {
@@ -55,8 +60,9 @@ struct Round {
     limit_px: f64,
     loss_scale: f64,
     iterations: usize,
+    /// The round ends when the cost falls by less than this fraction.
+    tolerance: f64,
     lens: Lens,
-    coarse: bool,
 }
 
 /// What of the lens a round may change.
@@ -67,13 +73,15 @@ enum Lens {
     All,
 }
 
-const ROUNDS: [Round; 5] = [
-    Round { limit_px: 400.0, loss_scale: 20.0, iterations: 12, lens: Lens::Fixed, coarse: true },
-    Round { limit_px: 60.0, loss_scale: 6.0, iterations: 12, lens: Lens::FocalAndFirstRadial, coarse: true },
-    Round { limit_px: 15.0, loss_scale: 2.5, iterations: 15, lens: Lens::All, coarse: true },
-    Round { limit_px: 5.0, loss_scale: 1.5, iterations: 15, lens: Lens::All, coarse: false },
-    Round { limit_px: 3.0, loss_scale: 1.0, iterations: 40, lens: Lens::All, coarse: false },
+/// The rounds that bring the photos together, on some of the tie points.
+const ROUGH: [Round; 4] = [
+    Round { limit_px: 400.0, loss_scale: 20.0, iterations: 12, tolerance: 1e-3, lens: Lens::Fixed },
+    Round { limit_px: 60.0, loss_scale: 6.0, iterations: 12, tolerance: 1e-3, lens: Lens::FocalAndFirstRadial },
+    Round { limit_px: 15.0, loss_scale: 2.5, iterations: 15, tolerance: 1e-3, lens: Lens::All },
+    Round { limit_px: 5.0, loss_scale: 1.5, iterations: 15, tolerance: 1e-5, lens: Lens::All },
 ];
+/// The round with all tie points.
+const FINE: Round = Round { limit_px: 3.0, loss_scale: 1.0, iterations: 40, tolerance: 1e-6, lens: Lens::All };
 
 /// The tracks of a flight with the pixels they were seen at; their sigmas are multiples of an ordinary keypoint's.
 pub struct Sightings {
@@ -96,7 +104,13 @@ pub fn first_block(flight: &Flight, start: &Start) -> Block {
     let cameras = flight
         .cameras
         .iter()
-        .map(|group| AdjustedCamera { camera: group.prior, prior: group.prior.parameters(), sigma: group.sigma })
+        .map(|group| AdjustedCamera {
+            camera: group.prior,
+            prior: group.prior.parameters(),
+            sigma: group.sigma,
+            readout_s: group.readout_s.0,
+            readout_prior_s: group.readout_s,
+        })
         .collect();
     let with_height = flight.photos.iter().filter(|photo| photo.relative_altitude_m.is_some()).count();
     let alike = (with_height.max(1) as f64).sqrt();
@@ -107,6 +121,7 @@ pub fn first_block(flight: &Flight, start: &Start) -> Block {
         .map(|(photo, ((exterior, attitude), right))| AdjustedPhoto {
             exterior: *exterior,
             camera: photo.camera,
+            sortie: photo.sortie,
             position: photo.gps.map(|gps| PositionPrior {
                 enu: gps.enu,
                 sigma_horizontal_m: gps.sigma_horizontal_m,
@@ -120,6 +135,7 @@ pub fn first_block(flight: &Flight, start: &Start) -> Block {
                 flight: right.then_some(photo.sortie),
             }),
             taken_at_s: photo.taken_at_s,
+            velocity: Vector3::zeros(),
             height_above_ground_m: photo
                 .relative_altitude_m
                 .filter(|_| start.heights_agree)
@@ -132,6 +148,7 @@ pub fn first_block(flight: &Flight, start: &Start) -> Block {
         points: Vec::new(),
         altitude_offsets_m: vec![0.0; flight.sorties],
         gimbal_offsets: vec![Vector3::zeros(); flight.sorties],
+        precision: None,
     };
     hold_without_gps(&mut block);
     block
@@ -175,21 +192,53 @@ fn chain_positions(block: &mut Block) {
     }
 }
 
-/// Brings the block from its start to the full adjustment.
-pub fn adjust_from_start(block: &mut Block, sightings: &Sightings) {
-    for round in &ROUNDS[..ROUNDS.len() - 1] {
-        run_round(block, sightings, round, &[], FIRST_SIGMA_PX);
+/// Brings the block from its start to about a pixel, by some of its tie points.
+pub fn adjust_roughly(block: &mut Block, sightings: &Sightings) {
+    for (index, round) in ROUGH.iter().enumerate() {
+        if index > 0 {
+            set_velocities(block);
+        }
+        let some = some_tracks(block, sightings);
+        run_round(block, place_points(block, &some, round.limit_px), round, FIRST_SIGMA_PX, &[]);
     }
-    chain_positions(block);
-    let sigma_px = keypoint_sigma_px(block);
-    run_round(block, sightings, &ROUNDS[ROUNDS.len() - 1], &[], sigma_px);
 }
 
-/// Adjusts a block that is nearly right once more, with surveyed points among its tie points.
-pub fn adjust_again(block: &mut Block, sightings: &Sightings, surveyed: &[TiePoint]) {
-    run_round(block, sightings, &ROUNDS[ROUNDS.len() - 2], surveyed, FIRST_SIGMA_PX);
+/// The full adjustment of a block that is right to about a pixel, with surveyed points among its tie points.
+///
+/// Leaves the block with all tie points, and with its [`Precision`].
+pub fn adjust_fully(block: &mut Block, sightings: &Sightings, surveyed: &[TiePoint]) {
+    if !surveyed.is_empty() {
+        // The survey may have pulled the block by metres: GPS strays and velocities are looked at after a first round.
+        let [.., last] = &ROUGH;
+        let some = some_tracks(block, sightings);
+        run_round(block, place_points(block, &some, last.limit_px), last, FIRST_SIGMA_PX, surveyed);
+    }
+    set_velocities(block);
+    chain_positions(block);
+    settle_readouts(block);
     let sigma_px = keypoint_sigma_px(block);
-    run_round(block, sightings, &ROUNDS[ROUNDS.len() - 1], surveyed, sigma_px);
+    let points = place_points(block, &sightings.tracks.iter().collect::<Vec<_>>(), FINE.limit_px);
+    run_round(block, points, &FINE, sigma_px, surveyed);
+    block.precision = Precision::of(block, FINE.loss_scale);
+}
+
+/// Takes a readout that the rough rounds could not find for none: what is left of it then is noise, or something else.
+fn settle_readouts(block: &mut Block) {
+    for camera in block.cameras.iter_mut().filter(|camera| camera.readout_prior_s.1 > 0.0) {
+        if !PLAUSIBLE_READOUT_S.contains(&camera.readout_s) {
+            camera.readout_s = camera.readout_prior_s.0;
+            camera.readout_prior_s.1 = 0.0;
+        }
+    }
+}
+
+/// Long tracks, evenly taken from all photos.
+fn some_tracks<'a>(block: &Block, sightings: &'a Sightings) -> Vec<&'a Vec<Observation>> {
+    let wanted = FEWEST_COARSE_POINTS.max(COARSE_POINTS_PER_PHOTO * block.photos.len());
+    let long: Vec<_> = sightings.tracks.iter().filter(|track| track.len() > 2).collect();
+    let pool = if long.len() < wanted / 10 { sightings.tracks.iter().collect() } else { long };
+    let stride = pool.len().div_ceil(wanted).max(1);
+    pool.into_iter().step_by(stride).collect()
 }
 
 /// What one sigma of a keypoint is in a block that was adjusted with [`FIRST_SIGMA_PX`] (Förstner 1979, *Ein Verfahren zur Schätzung von
@@ -204,13 +253,13 @@ fn keypoint_sigma_px(block: &Block) -> f64 {
 }
 
 /// `sigma_px` is that of a keypoint of ordinary scale.
-fn run_round(block: &mut Block, sightings: &Sightings, round: &Round, surveyed: &[TiePoint], sigma_px: f64) {
-    block.points = place_points(block, sightings, round.limit_px, round.coarse);
+fn run_round(block: &mut Block, points: Vec<TiePoint>, round: &Round, sigma_px: f64, surveyed: &[TiePoint]) {
+    block.points = points;
     for sighting in block.points.iter_mut().flat_map(|point| &mut point.sightings) {
         sighting.sigma_px *= sigma_px;
     }
     block.points.extend(surveyed.iter().cloned());
-    let sigmas: Vec<[f64; PARAMETERS]> = block.cameras.iter().map(|camera| camera.sigma).collect();
+    let sigmas: Vec<_> = block.cameras.iter().map(|camera| (camera.sigma, camera.readout_prior_s.1)).collect();
     for camera in &mut block.cameras {
         let free: &[usize] = match round.lens {
             Lens::Fixed => &[],
@@ -222,8 +271,11 @@ fn run_round(block: &mut Block, sightings: &Sightings, round: &Round, surveyed: 
                 *sigma = 0.0;
             }
         }
+        if round.lens != Lens::All {
+            camera.readout_prior_s.1 = 0.0;
+        }
     }
-    let solver = Solver { loss_scale: round.loss_scale, most_iterations: round.iterations, tolerance: 1e-6 };
+    let solver = Solver { loss_scale: round.loss_scale, most_iterations: round.iterations, tolerance: round.tolerance };
     let summary = solver.adjust(block);
     tracing::debug!(
         points = block.points.len(),
@@ -233,23 +285,16 @@ fn run_round(block: &mut Block, sightings: &Sightings, round: &Round, surveyed: 
         focal_px = block.cameras[0].camera.focal_px,
         "adjusted the block"
     );
-    for (camera, sigma) in block.cameras.iter_mut().zip(sigmas) {
+    for (camera, (sigma, readout_sigma)) in block.cameras.iter_mut().zip(sigmas) {
         camera.sigma = sigma;
+        camera.readout_prior_s.1 = readout_sigma;
     }
 }
 
-/// Triangulates the tracks from the present poses and drops sightings farther off than `limit_px`.
+/// Triangulates tracks from the present poses and drops sightings farther off than `limit_px`.
 ///
 /// Starts from all sightings of a track every time, so that one dropped too early may come back.
-pub fn place_points(block: &Block, sightings: &Sightings, limit_px: f64, coarse: bool) -> Vec<TiePoint> {
-    let tracks: Vec<&Vec<Observation>> = if coarse {
-        let long: Vec<_> = sightings.tracks.iter().filter(|track| track.len() > 2).collect();
-        let pool = if long.len() < 500 { sightings.tracks.iter().collect() } else { long };
-        let stride = pool.len().div_ceil(COARSE_POINTS).max(1);
-        pool.into_iter().step_by(stride).collect()
-    } else {
-        sightings.tracks.iter().collect()
-    };
+fn place_points(block: &Block, tracks: &[&Vec<Observation>], limit_px: f64) -> Vec<TiePoint> {
     tracks.par_iter().filter_map(|track| place_point(block, track, limit_px)).collect()
 }
 
@@ -279,10 +324,20 @@ pub fn error_px(block: &Block, position: &Vector3<f64>, sighting: &Observation) 
     reprojection(block, photo, position).map_or(f64::INFINITY, |seen| (seen - sighting.pixel).norm())
 }
 
+/// How many tie points each photo would see in the full adjustment.
+pub fn fitting_sightings_per_photo(block: &Block, sightings: &Sightings) -> Vec<usize> {
+    let [.., last] = &ROUGH;
+    count_sightings(block, &place_points(block, &sightings.tracks.iter().collect::<Vec<_>>(), last.limit_px))
+}
+
 /// How many tie points each photo sees.
 pub fn sightings_per_photo(block: &Block) -> Vec<usize> {
+    count_sightings(block, &block.points)
+}
+
+fn count_sightings(block: &Block, points: &[TiePoint]) -> Vec<usize> {
     let mut counts = vec![0; block.photos.len()];
-    for sighting in block.points.iter().flat_map(|point| &point.sightings) {
+    for sighting in points.iter().flat_map(|point| &point.sightings) {
         counts[sighting.photo as usize] += 1;
     }
     counts

@@ -234,20 +234,10 @@ fn join(placed: Vec<(Flight, Oriented)>) -> Placed {
         flight.sorties += part.sorties;
         flight.rejected.extend(part.rejected);
 
-        let Oriented { mut block, mut surveyed, notes, .. } = oriented;
-        for photo in &mut block.photos {
-            photo.camera += cameras;
-            if let Some(sortie) = photo.position.as_mut().and_then(|position| position.flight.as_mut()) {
-                *sortie += sorties;
-            }
-        }
-        let of_points = block.points.iter_mut().flat_map(|point| &mut point.sightings);
+        let Oriented { block, mut surveyed, notes, .. } = oriented;
         let of_surveyed = surveyed.iter_mut().flat_map(|point| &mut point.marks);
-        of_points.chain(of_surveyed).for_each(|sighting| sighting.photo += photos as u32);
-        whole.block.cameras.extend(block.cameras);
-        whole.block.photos.extend(block.photos);
-        whole.block.points.extend(block.points);
-        whole.block.altitude_offsets_m.extend(block.altitude_offsets_m);
+        of_surveyed.for_each(|sighting| sighting.photo += photos as u32);
+        whole.block.append(block);
         whole.surveyed.extend(surveyed);
         whole.notes.extend(notes.iter().map(|note| of_block(note)));
     }

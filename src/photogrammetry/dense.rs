@@ -38,6 +38,27 @@ impl NormalEquations {
     /// The steps that minimise the sum; `None` when the matrix is not positive definite.
     pub fn solve(mut self) -> Option<Vec<f64>> {
         let n = self.gradient.len();
+        self.factor()?;
+        let mut right = Mat::from_fn(n, 1, |i, _| -self.gradient[i]);
+        let mut memory = MemBuffer::new(llt::solve::solve_in_place_scratch::<f64>(n, 1, Par::Seq));
+        llt::solve::solve_in_place(self.matrix.as_ref(), right.as_mut(), Par::Seq, MemStack::new(&mut memory));
+        let steps: Vec<f64> = (0..n).map(|i| right[(i, 0)]).collect();
+        steps.iter().all(|step| step.is_finite()).then_some(steps)
+    }
+
+    /// The lower triangle of the matrix's inverse; `None` when it is not positive definite.
+    pub fn invert(mut self) -> Option<Mat<f64>> {
+        let n = self.gradient.len();
+        self.factor()?;
+        let mut inverse = Mat::zeros(n, n);
+        let mut memory = MemBuffer::new(llt::inverse::inverse_scratch::<f64>(n, Par::Seq));
+        llt::inverse::inverse(inverse.as_mut(), self.matrix.as_ref(), Par::Seq, MemStack::new(&mut memory));
+        (0..n).all(|at| inverse[(at, at)].is_finite()).then_some(inverse)
+    }
+
+    /// Turns the matrix into its Cholesky factor.
+    fn factor(&mut self) -> Option<()> {
+        let n = self.gradient.len();
         let params = Spec::<llt::factor::LltParams, f64>::default();
         let need = llt::factor::cholesky_in_place_scratch::<f64>(n, Par::Seq, params);
         let mut memory = MemBuffer::new(need);
@@ -49,11 +70,7 @@ impl NormalEquations {
             params,
         )
         .ok()?;
-        let mut right = Mat::from_fn(n, 1, |i, _| -self.gradient[i]);
-        let mut memory = MemBuffer::new(llt::solve::solve_in_place_scratch::<f64>(n, 1, Par::Seq));
-        llt::solve::solve_in_place(self.matrix.as_ref(), right.as_mut(), Par::Seq, MemStack::new(&mut memory));
-        let steps: Vec<f64> = (0..n).map(|i| right[(i, 0)]).collect();
-        steps.iter().all(|step| step.is_finite()).then_some(steps)
+        Some(())
     }
 }
 
@@ -69,6 +86,21 @@ mod tests {
         }
         let line = equations.solve().unwrap();
         assert!((line[0] - 2.0).abs() < 1e-12 && (line[1] - 1.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn an_inverse_times_its_matrix_is_one() {
+        let mut equations = NormalEquations::new(3);
+        for (a, b, c) in [(1.0, 0.5, -2.0), (0.0, 3.0, 1.0), (2.0, 1.0, 1.0), (0.3, 0.0, 0.7)] {
+            equations.add_row(&[(0, a), (1, b), (2, c)], 0.0);
+        }
+        let matrix = equations.matrix.clone();
+        let inverse = equations.invert().unwrap();
+        let at = |m: &Mat<f64>, i: usize, j: usize| m[(i.max(j), i.min(j))];
+        for (i, j) in (0..9).map(|at| (at / 3, at % 3)) {
+            let product: f64 = (0..3).map(|k| at(&matrix, i, k) * at(&inverse, k, j)).sum();
+            assert!((product - f64::from(u8::from(i == j))).abs() < 1e-12, "{i} {j}: {product}");
+        }
     }
 
     #[test]

@@ -26,6 +26,7 @@ mod keypoints;
 mod look;
 mod matching;
 mod mosaic;
+mod motion;
 mod oblique;
 mod orient;
 mod orthorectify;

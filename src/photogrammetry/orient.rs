@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    adjust::{Sightings, adjust_again, adjust_from_start, first_block, sightings_per_photo},
+    adjust::{Sightings, adjust_fully, adjust_roughly, first_block, fitting_sightings_per_photo, sightings_per_photo},
     bundle::Block,
     connect::drop_photos,
     error::{Error, Result},
@@ -39,7 +39,6 @@ pub fn orient(
     mut pairs: Vec<PairMatches>,
     gcps: &[Gcp],
 ) -> Result<Oriented> {
-    let mut notes = Vec::new();
     let rejected_before = flight.rejected.len();
     loop {
         let photos = flight.photos.len();
@@ -48,17 +47,15 @@ pub fn orient(
         let counts: Vec<usize> = keypoints.iter().map(|k| k.points.len()).collect();
         let sightings = Sightings::new(&build_tracks(&counts, &pairs), &keypoints);
         let mut block = first_block(&flight, &start);
-        adjust_from_start(&mut block, &sightings);
-
-        let seen = sightings_per_photo(&block);
-        let keep: Vec<bool> = seen.iter().map(|count| *count >= FEWEST_TIE_POINTS).collect();
-        if keep.contains(&false) {
-            drop_photos(&mut flight, &mut keypoints, &mut pairs, &keep, |_| {
-                format!("fewer than {FEWEST_TIE_POINTS} of its points fit the other photos")
-            });
-            if flight.photos.len() < 3 {
-                return Err(no_geometry(photos, "fewer than three photos agree with each other"));
-            }
+        adjust_roughly(&mut block, &sightings);
+        let seen = fitting_sightings_per_photo(&block, &sightings);
+        if keep_fitting(&mut flight, &mut keypoints, &mut pairs, &seen)? {
+            continue;
+        }
+        let mut notes = Vec::new();
+        let surveyed = pull_onto_survey(&flight, &mut block, gcps, &mut notes)?;
+        adjust_fully(&mut block, &sightings, &gcp::control_points(&surveyed));
+        if keep_fitting(&mut flight, &mut keypoints, &mut pairs, &sightings_per_photo(&block))? {
             continue;
         }
         let wrong_headings = flight
@@ -73,10 +70,29 @@ pub fn orient(
         if !start.heights_agree {
             notes.push("the relative altitudes disagree with GPS and the focal length and were not used".to_owned());
         }
-        let surveyed = pull_onto_survey(&flight, &mut block, &sightings, gcps, &mut notes)?;
         let rejected = flight.rejected.split_off(rejected_before);
         return Ok(Oriented { block, surveyed, rejected, notes });
     }
+}
+
+/// Drops the photos that see too few tie points; `true` when there were any.
+fn keep_fitting(
+    flight: &mut Flight,
+    keypoints: &mut Vec<Keypoints>,
+    pairs: &mut Vec<PairMatches>,
+    seen: &[usize],
+) -> Result<bool> {
+    let keep: Vec<bool> = seen.iter().map(|count| *count >= FEWEST_TIE_POINTS).collect();
+    if !keep.contains(&false) {
+        return Ok(false);
+    }
+    drop_photos(flight, keypoints, pairs, &keep, |_| {
+        format!("fewer than {FEWEST_TIE_POINTS} of its points fit the other photos")
+    });
+    if flight.photos.len() < 3 {
+        return Err(no_geometry(keep.len(), "fewer than three photos agree with each other"));
+    }
+    Ok(true)
 }
 
 /// The error for photos that do not fit together.
@@ -87,7 +103,6 @@ pub fn no_geometry(photos: usize, detail: &str) -> Error {
 fn pull_onto_survey(
     flight: &Flight,
     block: &mut Block,
-    sightings: &Sightings,
     gcps: &[Gcp],
     notes: &mut Vec<String>,
 ) -> Result<Vec<Surveyed>> {
@@ -108,6 +123,5 @@ fn pull_onto_survey(
         // The positions that held the floating block have no meaning any more.
         block.photos.iter_mut().for_each(|photo| photo.position = None);
     }
-    adjust_again(block, sightings, &control);
     Ok(surveyed)
 }

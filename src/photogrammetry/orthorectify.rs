@@ -6,7 +6,7 @@ use nalgebra::{Vector2, Vector3};
 
 use super::{
     bundle::Block,
-    camera::{Camera, Exterior},
+    camera::{Camera, Exterior, in_frame},
     error::{Error, Result},
     photos::{Flight, median},
     surface::{Extent, Surface},
@@ -36,6 +36,8 @@ const LATTICE: usize = 32;
 pub struct View {
     pub photo: usize,
     pub exterior: Exterior,
+    /// How far the camera flew while the photo was read out, metres; zero with a global shutter.
+    pub motion: Vector3<f64>,
     pub camera: Camera,
     pub camera_index: usize,
     /// The ground it sees, with a margin for relief.
@@ -45,7 +47,7 @@ pub struct View {
 impl View {
     /// Where the photo shows a ground point; `None` outside its frame.
     pub fn see(&self, point: &Vector3<f64>) -> Option<Vector2<f64>> {
-        self.camera.project(&self.exterior.in_camera(point)).filter(|pixel| self.camera.contains(pixel))
+        in_frame(&self.camera, &self.exterior, &self.motion, point).filter(|pixel| self.camera.contains(pixel))
     }
 
     /// Whether a point is near enough to the ground that the photo sees to be worth a closer look.
@@ -79,7 +81,8 @@ pub fn views_of(block: &Block, ground_m: f64) -> Vec<View> {
         .map(|(photo, adjusted)| {
             let camera = block.cameras[adjusted.camera].camera;
             let extent = extent_of(&camera, &adjusted.exterior, ground_m);
-            View { photo, exterior: adjusted.exterior, camera, camera_index: adjusted.camera, extent }
+            let motion = block.motion(adjusted);
+            View { photo, exterior: adjusted.exterior, motion, camera, camera_index: adjusted.camera, extent }
         })
         .collect()
 }

@@ -36,15 +36,10 @@ impl Toy {
     pub fn over_plane(places: &[[f64; 2]], colour: impl Fn(&Look) -> [f64; 3]) -> Self {
         let lens = Camera::ideal(SIZE[0] as f64, SIZE[1] as f64, HEIGHT_M / GSD_M);
         let rotation = rotation_of(&Attitude { yaw_deg: 0.0, pitch_deg: -90.0, roll_deg: 0.0 });
-        let camera = AdjustedCamera { camera: lens, prior: lens.parameters(), sigma: [0.0; 8] };
-        let photos = places.iter().map(|[east, north]| AdjustedPhoto {
-            exterior: Exterior { rotation, centre: Vector3::new(*east, *north, HEIGHT_M) },
-            camera: 0,
-            position: None,
-            rotation: None,
-            height_above_ground_m: None,
+        let photos = places.iter().map(|[east, north]| {
+            AdjustedPhoto::at(Exterior { rotation, centre: Vector3::new(*east, *north, HEIGHT_M) })
         });
-        let block = Block { cameras: vec![camera], photos: photos.collect(), ..Block::default() };
+        let block = Block { cameras: vec![AdjustedCamera::held(lens)], photos: photos.collect(), ..Block::default() };
         let views = views_of(&block, 0.0);
         let photos = views.iter().map(|view| render(view, &colour)).collect();
         let extent = super::orthorectify::union(views.iter().map(|view| view.extent));

@@ -27,6 +27,9 @@ const INSTRUMENT_LOSS: Loss = Loss { scale: 3.0 };
 /// What each flight adds to the unknowns: an altitude offset and three angles of the gimbal.
 const PER_FLIGHT: usize = 4;
 
+/// What each camera adds: its parameters and the time that it takes to read a photo out.
+pub const CAMERA_UNKNOWNS: usize = PARAMETERS + 1;
+
 /// Where the unknowns stand in the reduced system: six of each photo, then cameras, then flights.
 #[derive(Clone, Copy)]
 pub struct Unknowns {
@@ -50,7 +53,7 @@ impl Unknowns {
     }
 
     pub const fn camera(self, camera: usize) -> usize {
-        Self::photo(self.photos) + PARAMETERS * camera
+        Self::photo(self.photos) + CAMERA_UNKNOWNS * camera
     }
 
     pub const fn altitude(self, flight: usize) -> usize {
@@ -78,6 +81,13 @@ pub fn prior_cost(block: &Block) -> f64 {
     cost
 }
 
+/// How many rows the priors have.
+pub fn prior_rows(block: &Block) -> usize {
+    let mut count = 0;
+    each_prior(block, &mut |rows, _| count += rows.len());
+    count
+}
+
 /// Adds all priors to the reduced system.
 pub fn add_priors(block: &Block, system: &mut NormalEquations) {
     each_prior(block, &mut |rows, loss| {
@@ -93,8 +103,8 @@ pub fn add_priors(block: &Block, system: &mut NormalEquations) {
     }
     let unknowns = Unknowns::of(block);
     for (index, adjusted) in block.cameras.iter().enumerate() {
-        for (parameter, sigma) in adjusted.sigma.iter().enumerate() {
-            if *sigma == 0.0 {
+        for (parameter, sigma) in adjusted.sigmas().into_iter().enumerate() {
+            if sigma == 0.0 {
                 system.add(unknowns.camera(index) + parameter, unknowns.camera(index) + parameter, 1.0);
             }
         }
@@ -119,10 +129,11 @@ fn each_prior(block: &Block, visit: &mut impl FnMut(&[Row], Option<Loss>)) {
         }
     }
     for (index, adjusted) in block.cameras.iter().enumerate() {
-        for (parameter, value) in adjusted.camera.parameters().iter().enumerate() {
-            let sigma = adjusted.sigma[parameter];
+        let (values, priors, sigmas) = (adjusted.values(), adjusted.priors(), adjusted.sigmas());
+        for parameter in 0..CAMERA_UNKNOWNS {
+            let sigma = sigmas[parameter];
             if sigma > 0.0 {
-                let residual = (value - adjusted.prior[parameter]) / sigma;
+                let residual = (values[parameter] - priors[parameter]) / sigma;
                 visit(&[Row { residual, slopes: vec![(unknowns.camera(index) + parameter, 1.0 / sigma)] }], None);
             }
         }
@@ -238,18 +249,23 @@ mod tests {
                     flight: Some(0),
                 }),
                 height_above_ground_m: None,
+                sortie: 0,
                 taken_at_s: None,
+                velocity: Vector3::zeros(),
             });
             Block {
                 cameras: vec![AdjustedCamera {
                     camera: camera.with_parameters(parameters),
                     prior: camera.parameters(),
                     sigma: [50.0, 30.0, 30.0, 0.2, 0.2, 0.1, 0.005, 0.005],
+                    readout_s: 0.02,
+                    readout_prior_s: (0.03, 0.01),
                 }],
                 photos: photos.collect(),
                 points: Vec::new(),
                 altitude_offsets_m: vec![altitude],
                 gimbal_offsets: vec![gimbal],
+                precision: None,
             }
         }
     }
@@ -276,7 +292,7 @@ mod tests {
                 let ahead = |step: f64| {
                     let mut steps = vec![0.0; count];
                     steps[unknown] = step;
-                    residuals(&moved(&block, &steps, &[]))
+                    residuals(&moved(&block, &steps))
                 };
                 for ((ahead, behind), row) in ahead(1e-6).iter().zip(ahead(-1e-6)).zip(&slopes) {
                     let slope = (ahead - behind) / 2e-6;

@@ -1,21 +1,12 @@
-//! What one sighting says: its residual and how that changes with pose, camera and point.
+//! What one sighting says: its residual, and how that changes with pose, camera and point.
+//!
+//! The sightings of a block are laid out in rows before the adjustment: what a photo and a lens contribute is made
+//! ready once for each linearisation, so that the inner loops only multiply.
 
-use nalgebra::{Matrix3x6, SMatrix, SVector, Vector2, Vector3};
+use nalgebra::{Matrix3, RowVector3, Vector2, Vector3};
 
-use super::{AdjustedPhoto, Block, Observation, TiePoint};
-use crate::photogrammetry::camera::PARAMETERS;
-
-/// Residuals of a sighting: two of the image and one of the height over the ground, each divided by its sigma.
-pub const ROWS: usize = 3;
-
-/// A sighting linearised at the present values, rows already weighted by the robust loss.
-pub struct Linearised {
-    pub residual: SVector<f64, ROWS>,
-    /// By rotation (three, left increments) and centre (three).
-    pub by_pose: SMatrix<f64, ROWS, 6>,
-    pub by_camera: SMatrix<f64, ROWS, PARAMETERS>,
-    pub by_point: SMatrix<f64, ROWS, 3>,
-}
+use super::{AdjustedPhoto, Block, TiePoint, priors::CAMERA_UNKNOWNS};
+use crate::photogrammetry::camera::{Camera, PARAMETERS, in_frame};
 
 /// Cauchy's loss of a squared residual, for a scale in sigmas: near ones count in full, far ones hardly.
 #[derive(Clone, Copy, Debug)]
@@ -39,86 +30,199 @@ const UNSEEN_SQUARED: f64 = 1e6;
 
 /// Where a photo of the block sees a point; `None` behind the lens or beyond the fold.
 pub fn reprojection(block: &Block, photo: &AdjustedPhoto, point: &Vector3<f64>) -> Option<Vector2<f64>> {
-    block.cameras[photo.camera].camera.project(&photo.exterior.in_camera(point))
+    in_frame(&block.cameras[photo.camera].camera, &photo.exterior, &block.motion(photo), point)
 }
 
-/// A block with what stays the same while it is adjusted.
-#[derive(Clone, Copy)]
-pub struct View<'a> {
-    pub block: &'a Block,
-    pub loss: Loss,
-    /// For every photo, sigmas per metre of the height over the ground of *one* of its points; zero without one.
-    pub height_weights: &'a [f64],
+/// The sightings of all points in one row, point after point, with what stays the same while they are adjusted.
+pub struct Sightings {
+    /// Where the sightings of each point begin; one more at the end.
+    pub first: Vec<u32>,
+    pub photos: Vec<u32>,
+    pixels: Vec<Vector2<f64>>,
+    per_sigma: Vec<f64>,
+    /// Surveyed points by their index, in order: place and one sigma.
+    surveyed: Vec<(u32, Vector3<f64>, Vector3<f64>)>,
+    loss: Loss,
+    /// For every photo the height of its centre over its ground and the weight of *one* of its points; zero without one.
+    ///
+    /// A photo's n points share its one constraint: each sigma is √n larger, so together they say that the *mean*
+    /// ground lies at the height, and hardly flatten its relief.
+    heights: Vec<(f64, f64)>,
 }
 
-/// For every photo the weight of one point's height residual.
-///
-/// A photo's n points share its one constraint: each sigma is √n larger, so together they say that the *mean* ground
-/// lies at the height, and hardly flatten its relief.
-pub fn height_weights(block: &Block) -> Vec<f64> {
-    let mut counts = vec![0u32; block.photos.len()];
-    for sighting in block.points.iter().flat_map(|point| &point.sightings) {
-        counts[sighting.photo as usize] += 1;
-    }
-    let weight = |(photo, count): (&AdjustedPhoto, u32)| {
-        photo.height_above_ground_m.map_or(0.0, |(_, sigma)| 1.0 / (sigma * f64::from(count.max(1)).sqrt()))
-    };
-    block.photos.iter().zip(counts).map(weight).collect()
-}
+/// A point's survey: place and one sigma, metres.
+pub type Survey<'a> = Option<(&'a Vector3<f64>, &'a Vector3<f64>)>;
 
-/// The cost of one sighting, image and height together.
-pub fn sighting_cost(view: View, point: &TiePoint, sighting: &Observation) -> f64 {
-    let photo = &view.block.photos[sighting.photo as usize];
-    let squared = reprojection(view.block, photo, &point.position)
-        .map_or(UNSEEN_SQUARED, |seen| (seen - sighting.pixel).norm_squared() / sighting.sigma_px.powi(2));
-    let image = if point.survey.is_some() { squared } else { view.loss.cost(squared) };
-    image + height_residual(view, sighting.photo, point).powi(2)
-}
-
-/// Linearises one sighting; `None` when the photo does not see the point.
-pub fn linearise(view: View, point: &TiePoint, sighting: &Observation) -> Option<Linearised> {
-    let block = view.block;
-    let photo = &block.photos[sighting.photo as usize];
-    let in_camera = photo.exterior.in_camera(&point.position);
-    let (seen, by_camera_axes, by_parameters) =
-        block.cameras[photo.camera].camera.project_with_derivatives(&in_camera)?;
-    let residual = (seen - sighting.pixel) / sighting.sigma_px;
-    // Surveyed points are few and were clicked by a person: they always count in full.
-    let weight = if point.survey.is_some() { 1.0 } else { view.loss.weight(residual.norm_squared()) };
-    let scale = weight.sqrt() / sighting.sigma_px;
-
-    let rotation = &photo.exterior.rotation;
-    // d(exp(w) p)/dw = -[p]x at w = 0, and d(R (X - C))/dC = -R.
-    let mut pose = Matrix3x6::zeros();
-    pose.fixed_columns_mut::<3>(0).copy_from(&-in_camera.cross_matrix());
-    pose.fixed_columns_mut::<3>(3).copy_from(&-rotation);
-
-    let mut out = Linearised {
-        residual: SVector::zeros(),
-        by_pose: SMatrix::zeros(),
-        by_camera: SMatrix::zeros(),
-        by_point: SMatrix::zeros(),
-    };
-    out.residual.fixed_rows_mut::<2>(0).copy_from(&(residual * weight.sqrt()));
-    out.by_pose.fixed_rows_mut::<2>(0).copy_from(&(by_camera_axes * pose * scale));
-    out.by_camera.fixed_rows_mut::<2>(0).copy_from(&(by_parameters * scale));
-    out.by_point.fixed_rows_mut::<2>(0).copy_from(&(by_camera_axes * rotation * scale));
-    for (column, sigma) in block.cameras[photo.camera].sigma.iter().enumerate() {
-        if *sigma == 0.0 {
-            out.by_camera.column_mut(column).fill(0.0);
+impl Sightings {
+    pub fn of(block: &Block, points: &[TiePoint], loss: Loss) -> Self {
+        let mut counts = vec![0u32; block.photos.len()];
+        let (mut first, mut photos, mut pixels, mut per_sigma) = (vec![0], Vec::new(), Vec::new(), Vec::new());
+        let mut surveyed = Vec::new();
+        for (index, point) in points.iter().enumerate() {
+            for sighting in &point.sightings {
+                counts[sighting.photo as usize] += 1;
+                photos.push(sighting.photo);
+                pixels.push(sighting.pixel);
+                per_sigma.push(1.0 / sighting.sigma_px);
+            }
+            first.push(photos.len() as u32);
+            surveyed.extend(point.survey.map(|(at, sigma)| (index as u32, at, sigma)));
         }
+        let weight = |(photo, count): (&AdjustedPhoto, u32)| {
+            photo
+                .height_above_ground_m
+                .map_or((0.0, 0.0), |(height, sigma)| (height, 1.0 / (sigma * f64::from(count.max(1)).sqrt())))
+        };
+        let heights = block.photos.iter().zip(counts).map(weight).collect();
+        Self { first, photos, pixels, per_sigma, surveyed, loss, heights }
     }
-    let per_metre = view.height_weights[sighting.photo as usize];
-    out.residual[2] = height_residual(view, sighting.photo, point);
-    out.by_pose[(2, 5)] = per_metre;
-    out.by_point[(2, 2)] = -per_metre;
-    Some(out)
+
+    pub fn points(&self) -> usize {
+        self.first.len() - 1
+    }
+
+    /// The sightings of a point.
+    pub fn of_point(&self, point: usize) -> std::ops::Range<usize> {
+        self.first[point] as usize..self.first[point + 1] as usize
+    }
+
+    pub fn survey(&self, point: usize) -> Survey<'_> {
+        let found = self.surveyed.binary_search_by_key(&(point as u32), |survey| survey.0).ok()?;
+        Some((&self.surveyed[found].1, &self.surveyed[found].2))
+    }
+
+    /// The cost of a point: its sightings, their heights, and its survey.
+    pub fn cost(&self, ready: &Ready, point: usize, position: &Vector3<f64>) -> f64 {
+        let survey = self.survey(point);
+        let mut cost = survey.map_or(0.0, |(at, sigma)| (position - at).component_div(sigma).norm_squared());
+        for at in self.of_point(point) {
+            let photo = &ready.photos[self.photos[at] as usize];
+            let camera = &ready.lenses[photo.lens].camera;
+            let squared = camera
+                .project(&photo.in_camera(position, self.share(at, camera)))
+                .map_or(UNSEEN_SQUARED, |seen| (seen - self.pixels[at]).norm_squared() * self.per_sigma[at].powi(2));
+            cost += if survey.is_some() { squared } else { self.loss.cost(squared) };
+            cost += photo.height(position).powi(2);
+        }
+        cost
+    }
+
+    /// Linearises one sighting, weighted by the loss; `None` when the photo does not see the point.
+    #[inline]
+    pub fn linearise(&self, ready: &Ready, at: usize, position: &Vector3<f64>, surveyed: bool) -> Option<Seen> {
+        let photo = &ready.photos[self.photos[at] as usize];
+        let lens = &ready.lenses[photo.lens];
+        let share = self.share(at, &lens.camera);
+        let in_camera = photo.in_camera(position, share);
+        let (seen, by_axes, by_parameters) = lens.camera.project_with_derivatives(&in_camera)?;
+        let residual = (seen - self.pixels[at]) * self.per_sigma[at];
+        // Surveyed points are few and were clicked by a person: they always count in full.
+        let weight = if surveyed { 1.0 } else { self.loss.weight(residual.norm_squared()).sqrt() };
+        let scale = weight * self.per_sigma[at];
+
+        let mut out = Seen {
+            photo: self.photos[at],
+            lens: photo.lens as u32,
+            residual: [residual.x * weight, residual.y * weight],
+            by_turn: [[0.0; 3]; 2],
+            by_point: [[0.0; 3]; 2],
+            by_camera: [[0.0; CAMERA_UNKNOWNS]; 2],
+            height: [photo.per_metre, photo.height(position)],
+        };
+        for row in 0..2 {
+            let slope = RowVector3::new(by_axes[(row, 0)], by_axes[(row, 1)], by_axes[(row, 2)]) * scale;
+            // a · (w × p) = w · (p × a): how the pixel moves when the camera turns by a small w.
+            out.by_turn[row] = in_camera.cross(&slope.transpose()).into();
+            let by_point = slope * photo.rotation;
+            out.by_point[row] = [by_point[0], by_point[1], by_point[2]];
+            for parameter in 0..PARAMETERS {
+                out.by_camera[row][parameter] = by_parameters[(row, parameter)] * scale * lens.free[parameter];
+            }
+            out.by_camera[row][PARAMETERS] = -by_point.dot(&photo.velocity.transpose()) * share * lens.free[PARAMETERS];
+        }
+        Some(out)
+    }
+
+    /// Where in the readout the row of a sighting is: -½ at the top of the photo, ½ at its foot.
+    fn share(&self, at: usize, camera: &Camera) -> f64 {
+        self.pixels[at].y / camera.height_px - 0.5
+    }
 }
 
-/// How far the point is from where the height over the ground puts it, in sigmas.
-fn height_residual(view: View, photo: u32, point: &TiePoint) -> f64 {
-    let adjusted = &view.block.photos[photo as usize];
-    adjusted.height_above_ground_m.map_or(0.0, |(height, _)| {
-        (adjusted.exterior.centre.z - point.position.z - height) * view.height_weights[photo as usize]
-    })
+/// A sighting linearised at the present values, rows already weighted by the robust loss.
+///
+/// The derivative by the camera's centre is the negative of that by the point.
+pub struct Seen {
+    pub photo: u32,
+    pub lens: u32,
+    pub residual: [f64; 2],
+    pub by_turn: [[f64; 3]; 2],
+    pub by_point: [[f64; 3]; 2],
+    pub by_camera: [[f64; CAMERA_UNKNOWNS]; 2],
+    /// One more row: the centre's height over the point, its slope and residual in sigmas.
+    pub height: [f64; 2],
+}
+
+/// Photos and lenses as the inner loops want them.
+pub struct Ready {
+    photos: Vec<ReadyPhoto>,
+    lenses: Vec<ReadyLens>,
+}
+
+struct ReadyPhoto {
+    rotation: Matrix3<f64>,
+    centre: Vector3<f64>,
+    velocity: Vector3<f64>,
+    /// The way of the centre while the photo is read out.
+    motion: Vector3<f64>,
+    lens: usize,
+    height_m: f64,
+    per_metre: f64,
+}
+
+struct ReadyLens {
+    camera: Camera,
+    /// One for what may change, zero for what is held.
+    free: [f64; CAMERA_UNKNOWNS],
+}
+
+impl Ready {
+    pub fn new(block: &Block, sightings: &Sightings) -> Self {
+        let photos = block
+            .photos
+            .iter()
+            .zip(&sightings.heights)
+            .map(|(photo, (height_m, per_metre))| ReadyPhoto {
+                rotation: photo.exterior.rotation,
+                centre: photo.exterior.centre,
+                velocity: photo.velocity,
+                motion: photo.velocity * block.cameras[photo.camera].readout_s,
+                lens: photo.camera,
+                height_m: *height_m,
+                per_metre: *per_metre,
+            })
+            .collect();
+        let lenses = block
+            .cameras
+            .iter()
+            .map(|adjusted| ReadyLens {
+                camera: adjusted.camera,
+                free: adjusted.sigmas().map(|sigma| f64::from(u8::from(sigma > 0.0))),
+            })
+            .collect();
+        Self { photos, lenses }
+    }
+}
+
+impl ReadyPhoto {
+    #[inline]
+    fn in_camera(&self, point: &Vector3<f64>, share: f64) -> Vector3<f64> {
+        self.rotation * (point - self.centre - self.motion * share)
+    }
+
+    /// How far the point is from where the height over the ground puts it, in sigmas.
+    #[inline]
+    fn height(&self, point: &Vector3<f64>) -> f64 {
+        (self.centre.z - point.z - self.height_m) * self.per_metre
+    }
 }

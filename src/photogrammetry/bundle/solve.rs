@@ -1,18 +1,15 @@
 //! Levenberg–Marquardt over the reduced system.
 
-use nalgebra::{SVector, Vector3, Vector6};
-use rayon::prelude::*;
+use nalgebra::Vector3;
 
 use super::{
     Block,
-    normal::{PairIndex, Reduced, point_steps, reduce},
-    priors::{Unknowns, add_priors, prior_cost},
-    residuals::{Loss, View, height_weights, sighting_cost},
+    index::PairIndex,
+    normal::{Reduced, follow, points_cost, reduce, settle},
+    priors::{CAMERA_UNKNOWNS, Unknowns, add_priors, prior_cost},
+    residuals::{Loss, Sightings},
 };
-use crate::photogrammetry::{
-    camera::{PARAMETERS, rotation_exp},
-    dense::NormalEquations,
-};
+use crate::photogrammetry::{camera::rotation_exp, dense::NormalEquations};
 
 /// How the adjustment is run.
 #[derive(Clone, Copy, Debug)]
@@ -32,67 +29,86 @@ pub struct Summary {
     pub last_cost: f64,
 }
 
+/// The damping of the first step: nearly Gauss-Newton, because blocks start close.
+const FIRST_DAMPING: f64 = 1e-6;
+const LEAST_DAMPING: f64 = 1e-16;
+/// A step in which no photo moves by more than this angle is the last: a hundredth of a pixel.
+const SHORT_WAY: f64 = 1e-5;
+/// With so much damping steps are too short to matter.
+const MOST_DAMPING: f64 = 1e6;
+
 impl Solver {
     /// Adjusts the block in place. A step that does not lower the cost is not taken, so the block never gets worse.
     pub fn adjust(&self, block: &mut Block) -> Summary {
-        let loss = Loss { scale: self.loss_scale };
-        let pairs = PairIndex::new(&block.points);
-        let weights = height_weights(block);
-        let mut cost = total_cost(View { block, loss, height_weights: &weights });
+        let mut points = std::mem::take(&mut block.points);
+        let sightings = Sightings::of(block, &points, Loss { scale: self.loss_scale });
+        let pairs = PairIndex::new(block.photos.len(), &sightings);
+        let mut positions: Vec<Vector3<f64>> = points.iter().map(|point| point.position).collect();
+        let mut cost = points_cost(block, &sightings, &positions) + prior_cost(block);
+        let distance_m = mean_distance(block, &sightings, &positions);
         let mut summary = Summary { iterations: 0, first_cost: cost, last_cost: cost };
-        let (mut damping, mut growth) = (1e-4, 2.0);
-        while summary.iterations < self.most_iterations {
+        let (mut damping, mut growth) = (FIRST_DAMPING, 2.0);
+        while summary.iterations < self.most_iterations && damping < MOST_DAMPING {
             summary.iterations += 1;
-            let view = View { block, loss, height_weights: &weights };
-            let Some(candidate) = step(view, &pairs, damping) else {
-                damping *= growth;
-                growth *= 2.0;
-                continue;
-            };
-            let next = total_cost(View { block: &candidate, loss, height_weights: &weights });
-            if next < cost {
-                let fall = (cost - next) / cost.max(1e-300);
-                *block = candidate;
-                cost = next;
-                (damping, growth) = ((damping / 4.0_f64).max(1e-9), 2.0);
-                if fall < self.tolerance {
-                    break;
+            let reduced = reduce(block, &sightings, &positions, &pairs, damping);
+            let tried = system(block, &reduced, &pairs, damping).solve().map(|steps| {
+                let next = moved(block, &steps);
+                let mut followed = follow(block, &sightings, &positions, damping, &steps);
+                let next_cost = settle(&next, &sightings, &mut followed) + prior_cost(&next);
+                (next, followed, next_cost)
+            });
+            match tried {
+                Some((next, followed, next_cost)) if next_cost < cost => {
+                    let (fall, way) = ((cost - next_cost) / cost.max(1e-300), longest_way(block, &next, distance_m));
+                    (*block, positions, cost) = (next, followed, next_cost);
+                    (damping, growth) = ((damping / 10.0).max(LEAST_DAMPING), 2.0);
+                    if fall < self.tolerance || way < SHORT_WAY {
+                        break;
+                    }
                 }
-            } else {
-                damping *= growth;
-                growth *= 2.0;
-                if damping > 1e6 {
-                    break;
+                _ => {
+                    damping *= growth;
+                    growth *= 2.0;
                 }
             }
         }
+        points.iter_mut().zip(positions).for_each(|(point, position)| point.position = position);
+        block.points = points;
         summary.last_cost = cost;
         summary
     }
 }
 
-/// The block after one damped Gauss-Newton step; `None` when the system is not positive definite.
-fn step(view: View, pairs: &PairIndex, damping: f64) -> Option<Block> {
-    let block = view.block;
-    let reduced = reduce(view, pairs, damping);
-    let mut system = assemble(block, &reduced, pairs, damping);
-    add_priors(block, &mut system);
-    let steps = system.solve()?;
-
-    let photos = block.photos.len();
-    let cameras = 6 * photos;
-    let pose_steps: Vec<Vector6<f64>> =
-        (0..photos).map(|i| Vector6::from_column_slice(&steps[6 * i..6 * i + 6])).collect();
-    let camera_steps: Vec<SVector<f64, PARAMETERS>> = (0..block.cameras.len())
-        .map(|i| SVector::from_column_slice(&steps[cameras + PARAMETERS * i..cameras + PARAMETERS * (i + 1)]))
-        .collect();
-    let point_steps = point_steps(view, damping, &pose_steps, &camera_steps);
-
-    Some(moved(block, &steps, &point_steps))
+/// The longest way of a photo from one block to the next, as an angle: its turn, and its way over `distance_m` to the ground.
+fn longest_way(before: &Block, after: &Block, distance_m: f64) -> f64 {
+    let ways = before.photos.iter().zip(&after.photos).map(|(a, b)| {
+        let turn = (a.exterior.rotation - b.exterior.rotation).norm();
+        turn.max((a.exterior.centre - b.exterior.centre).norm() / distance_m)
+    });
+    ways.fold(0.0, f64::max)
 }
 
-/// The block with every unknown of the reduced system and every point moved by a step.
-pub fn moved(block: &Block, steps: &[f64], point_steps: &[Vector3<f64>]) -> Block {
+/// The mean distance from a photo to a point that it sees.
+fn mean_distance(block: &Block, sightings: &Sightings, positions: &[Vector3<f64>]) -> f64 {
+    let (mut sum, mut count) = (0.0, 0.0);
+    for (point, position) in positions.iter().enumerate() {
+        for photo in &sightings.photos[sightings.of_point(point)] {
+            sum += (block.photos[*photo as usize].exterior.centre - position).norm();
+            count += 1.0;
+        }
+    }
+    f64::max(sum / f64::max(count, 1.0), 1e-3)
+}
+
+/// The reduced system with its priors.
+pub fn system(block: &Block, reduced: &Reduced, pairs: &PairIndex, damping: f64) -> NormalEquations {
+    let mut system = assemble(block, reduced, pairs, damping);
+    add_priors(block, &mut system);
+    system
+}
+
+/// The block with every unknown of the reduced system moved by a step. Its points stay.
+pub fn moved(block: &Block, steps: &[f64]) -> Block {
     let unknowns = Unknowns::of(block);
     let three = |at: usize| Vector3::from_column_slice(&steps[at..at + 3]);
     let mut moved = block.clone();
@@ -102,79 +118,53 @@ pub fn moved(block: &Block, steps: &[f64], point_steps: &[Vector3<f64>]) -> Bloc
         photo.exterior.centre += three(at + 3);
     }
     for (index, adjusted) in moved.cameras.iter_mut().enumerate() {
-        let mut values = adjusted.camera.parameters();
+        let mut values = adjusted.values();
         values.iter_mut().zip(&steps[unknowns.camera(index)..]).for_each(|(value, change)| *value += change);
-        adjusted.camera = adjusted.camera.with_parameters(values);
+        adjusted.set(values);
     }
     for flight in 0..moved.altitude_offsets_m.len() {
         moved.altitude_offsets_m[flight] += steps[unknowns.altitude(flight)];
         moved.gimbal_offsets[flight] += three(unknowns.gimbal(flight));
     }
-    for (point, step) in moved.points.iter_mut().zip(point_steps) {
-        point.position += step;
-    }
     moved
 }
 
 fn assemble(block: &Block, reduced: &Reduced, pairs: &PairIndex, damping: f64) -> NormalEquations {
-    let photos = block.photos.len();
-    let first_camera = 6 * photos;
-    let mut system = NormalEquations::new(Unknowns::of(block).count());
+    let (photos, cameras) = (block.photos.len(), block.cameras.len());
+    let unknowns = Unknowns::of(block);
+    let mut system = NormalEquations::new(unknowns.count());
     for photo in 0..photos {
-        for row in 0..6 {
-            system.gradient[6 * photo + row] = reduced.pose_gradients[photo][row];
-            for column in 0..=row {
-                system.matrix[(6 * photo + row, 6 * photo + column)] = reduced.poses[photo][(row, column)];
-            }
-            system.matrix[(6 * photo + row, 6 * photo + row)] += damping * reduced.pose_diagonals[photo][row];
+        let at = Unknowns::photo(photo);
+        system.gradient[at..at + 6].copy_from_slice(&reduced.pose_gradients[photo]);
+        put(&mut system, [at, at], &reduced.poses[photo]);
+        for (row, diagonal) in reduced.pose_diagonals[photo].iter().enumerate() {
+            system.add(at + row, at + row, damping * diagonal);
         }
     }
     for ((earlier, later), slot) in pairs.pairs() {
-        for row in 0..6 {
-            for column in 0..6 {
-                system.matrix[(6 * later as usize + row, 6 * earlier as usize + column)] =
-                    reduced.pairs[slot][(row, column)];
-            }
-        }
+        put(&mut system, [Unknowns::photo(later), Unknowns::photo(earlier)], &reduced.pairs[slot]);
     }
-    for camera in 0..block.cameras.len() {
-        let at = first_camera + PARAMETERS * camera;
-        for row in 0..PARAMETERS {
-            system.gradient[at + row] = reduced.camera_gradients[camera][row];
-            for photo in 0..photos {
-                for column in 0..6 {
-                    system.matrix[(at + row, 6 * photo + column)] =
-                        reduced.borders[camera * photos + photo][(row, column)];
-                }
-            }
-            for other in 0..=camera {
-                for column in 0..PARAMETERS {
-                    let value = reduced.cameras[camera * block.cameras.len() + other][(row, column)];
-                    system.matrix[(at + row, first_camera + PARAMETERS * other + column)] = value;
-                }
-            }
-            system.matrix[(at + row, at + row)] += damping * reduced.camera_diagonals[camera][row];
+    for camera in 0..cameras {
+        let at = unknowns.camera(camera);
+        system.gradient[at..at + CAMERA_UNKNOWNS].copy_from_slice(&reduced.camera_gradients[camera]);
+        for photo in 0..photos {
+            put(&mut system, [at, Unknowns::photo(photo)], &reduced.borders[camera * photos + photo]);
+        }
+        for other in 0..=camera {
+            put(&mut system, [at, unknowns.camera(other)], &reduced.cameras[camera * cameras + other]);
+        }
+        for (row, diagonal) in reduced.camera_diagonals[camera].iter().enumerate() {
+            system.add(at + row, at + row, damping * diagonal);
         }
     }
     system
 }
 
-/// The cost of the whole block: sightings, surveyed points and priors.
-fn total_cost(view: View) -> f64 {
-    let block = view.block;
-    // Collected before it is summed: the order of the sum must not follow the threads.
-    let by_point: Vec<f64> = block
-        .points
-        .par_iter()
-        .map(|point| {
-            let seen: f64 = point.sightings.iter().map(|sighting| sighting_cost(view, point, sighting)).sum();
-            let survey = point.survey.map_or(0.0, |(at, sigma)| survey_cost(&point.position, &at, &sigma));
-            seen + survey
-        })
-        .collect();
-    by_point.iter().sum::<f64>() + prior_cost(block)
-}
-
-fn survey_cost(position: &Vector3<f64>, survey: &Vector3<f64>, sigma: &Vector3<f64>) -> f64 {
-    (position - survey).component_div(sigma).norm_squared()
+/// Writes a block into the matrix, its first element at `[row, column]`.
+fn put<const R: usize, const S: usize>(system: &mut NormalEquations, [row, column]: [usize; 2], block: &[[f64; S]; R]) {
+    for (i, values) in block.iter().enumerate() {
+        for (j, value) in values.iter().enumerate() {
+            system.matrix[(row + i, column + j)] = *value;
+        }
+    }
 }

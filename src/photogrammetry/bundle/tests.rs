@@ -18,7 +18,12 @@ fn random_vector(random: &mut Pcg64Mcg, size: f64) -> Vector3<f64> {
 }
 
 /// Three strips of five photos at 40 m over ground with a dike, alternating in direction and tilted a little.
-fn true_block(random: &mut Pcg64Mcg) -> Block {
+pub fn true_block(random: &mut Pcg64Mcg) -> Block {
+    world(random, [3, 5], [18.0, 11.0], 1500)
+}
+
+/// Strips of photos and so many points under them; `spacing_m` is across and along the strips.
+fn world(random: &mut Pcg64Mcg, [strips, along]: [u32; 2], spacing_m: [f64; 2], points: usize) -> Block {
     let camera = Camera::ideal(1600.0, 1200.0, 1150.0);
     let prior = camera.parameters();
     let mut block = Block { altitude_offsets_m: vec![0.0], gimbal_offsets: vec![Vector3::zeros()], ..Block::default() };
@@ -26,15 +31,18 @@ fn true_block(random: &mut Pcg64Mcg) -> Block {
         camera: camera.with_parameters(TRUE_LENS),
         prior,
         sigma: [57.0, 32.0, 32.0, 0.2, 0.2, 0.1, 0.005, 0.005],
+        readout_s: 0.0,
+        readout_prior_s: (0.0, 0.0),
     });
-    for index in 0..15 {
-        let (strip, along) = (index / 5, index % 5);
+    for index in 0..strips * along {
+        let (strip, along) = (index / along, index % along);
         let attitude = Attitude {
             yaw_deg: if strip % 2 == 0 { 90.0 } else { -90.0 },
             pitch_deg: -90.0 + random.random_range(-3.0..3.0),
             roll_deg: random.random_range(-3.0..3.0),
         };
-        let centre = Vector3::new(f64::from(along) * 11.0, f64::from(strip) * 18.0, 40.0) + random_vector(random, 0.8);
+        let centre = Vector3::new(f64::from(along) * spacing_m[1], f64::from(strip) * spacing_m[0], 40.0)
+            + random_vector(random, 0.8);
         block.photos.push(AdjustedPhoto {
             exterior: Exterior { rotation: rotation_of(&attitude), centre },
             camera: 0,
@@ -46,15 +54,18 @@ fn true_block(random: &mut Pcg64Mcg) -> Block {
                 after: None,
             }),
             rotation: None,
+            sortie: 0,
             taken_at_s: None,
+            velocity: Vector3::zeros(),
             height_above_ground_m: None,
         });
     }
-    for _ in 0..1500 {
-        let (east, north): (f64, f64) = (random.random_range(-20.0..65.0), random.random_range(-15.0..50.0));
+    let reach = [f64::from(along - 1) * spacing_m[1] + 21.0, f64::from(strips - 1) * spacing_m[0] + 14.0];
+    for _ in 0..points {
+        let (east, north): (f64, f64) = (random.random_range(-20.0..reach[0]), random.random_range(-15.0..reach[1]));
         let height = (4.0 - (north - 18.0).abs()).clamp(0.0, 3.0) + random.random_range(-0.1..0.1);
         let position = Vector3::new(east, north, height);
-        let sightings = (0..15u32)
+        let sightings = (0..strips * along)
             .filter_map(|photo| {
                 let seen = reprojection(&block, &block.photos[photo as usize], &position)?;
                 let noise = Vector2::new(random.random_range(-0.3..0.3), random.random_range(-0.3..0.3));
@@ -70,7 +81,7 @@ fn true_block(random: &mut Pcg64Mcg) -> Block {
 }
 
 /// Throws the poses metres and degrees off and forgets the lens.
-fn disturb(block: &mut Block, random: &mut Pcg64Mcg) {
+pub fn disturb(block: &mut Block, random: &mut Pcg64Mcg) {
     for photo in &mut block.photos {
         photo.exterior.centre += random_vector(random, 1.0);
         photo.exterior.rotation = rotation_exp(&random_vector(random, 0.02)) * photo.exterior.rotation;
@@ -81,7 +92,7 @@ fn disturb(block: &mut Block, random: &mut Pcg64Mcg) {
     block.cameras[0].camera = block.cameras[0].camera.with_parameters(block.cameras[0].prior);
 }
 
-const SOLVER: Solver = Solver { loss_scale: 3.0, most_iterations: 60, tolerance: 1e-9 };
+pub const SOLVER: Solver = Solver { loss_scale: 3.0, most_iterations: 60, tolerance: 1e-9 };
 
 #[test]
 fn a_known_lens_and_known_places_are_recovered() {
@@ -249,4 +260,64 @@ fn an_offset_of_the_gimbal_does_not_tilt_a_flight_that_goes_there_and_back() {
         let tilt = rotation_log(&(photo.exterior.rotation.transpose() * known.exterior.rotation)).xy().norm();
         assert!(tilt < 0.001, "{tilt} rad of tilt");
     }
+}
+
+#[test]
+fn the_rows_of_a_rolling_shutter_are_put_where_they_were_taken() {
+    let mut random = Pcg64Mcg::seed_from_u64(11);
+    let mut truth = true_block(&mut random);
+    truth.cameras[0].readout_s = 0.03;
+    for (index, photo) in truth.photos.iter_mut().enumerate() {
+        photo.velocity = Vector3::new(if index / 5 % 2 == 0 { 8.0 } else { -8.0 }, 0.5, 0.0);
+    }
+    // 24 cm of flight during the readout, seven rows of the photo.
+    let seen = truth.clone();
+    for sighting in truth.points.iter_mut().flat_map(|point| {
+        let position = point.position;
+        point.sightings.iter_mut().map(move |sighting| (position, sighting))
+    }) {
+        let (position, sighting) = sighting;
+        let still = AdjustedPhoto { velocity: Vector3::zeros(), ..seen.photos[sighting.photo as usize].clone() };
+        let moved = reprojection(&seen, &seen.photos[sighting.photo as usize], &position);
+        let (Some(moved), Some(still)) = (moved, reprojection(&seen, &still, &position)) else { continue };
+        sighting.pixel += moved - still;
+    }
+    let run = |readout_prior_s: (f64, f64)| {
+        let mut block = truth.clone();
+        disturb(&mut block, &mut Pcg64Mcg::seed_from_u64(12));
+        block.cameras[0].readout_s = readout_prior_s.0;
+        block.cameras[0].readout_prior_s = readout_prior_s;
+        SOLVER.adjust(&mut block);
+        let squared: f64 =
+            block.points.iter().zip(&truth.points).map(|(a, b)| (a.position - b.position).xy().norm_squared()).sum();
+        (block.cameras[0].readout_s, (squared / block.points.len() as f64).sqrt())
+    };
+    let (readout_s, rmse) = run((0.0, 0.03));
+    assert!((readout_s - 0.03).abs() < 0.001, "{readout_s} s");
+    // 0.3 px of noise is 1 cm on the ground.
+    assert!(rmse < 0.03, "tie points are {rmse} m off");
+    let (_, held) = run((0.0, 0.0));
+    assert!(held > 1.5 * rmse, "without a readout they are only {held} m off");
+}
+
+/// How much processor time a large adjustment takes: `cargo test --release adjusts_a_hundred -- --ignored --nocapture`.
+#[test]
+#[ignore = "a measurement: wants a release build and a quiet machine"]
+fn adjusts_a_hundred_photos_quickly() {
+    let mut random = Pcg64Mcg::seed_from_u64(13);
+    let truth = world(&mut random, [10, 10], [21.8, 13.6], 19_600);
+    let mut block = truth.clone();
+    disturb(&mut block, &mut random);
+    let sightings: usize = block.points.iter().map(|point| point.sightings.len()).sum();
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    let start = std::time::Instant::now();
+    // On one thread that nothing disturbs, the time that passes is the processor's.
+    let summary = pool.install(|| Solver { tolerance: 1e-6, ..SOLVER }.adjust(&mut block));
+    let seconds = start.elapsed().as_secs_f64();
+    let focal = block.cameras[0].camera.focal_px;
+    println!(
+        "100 photos, {} points, {sightings} sightings: {summary:?}, {seconds:.2} s, focal {focal:.2}",
+        block.points.len()
+    );
+    assert!((focal - TRUE_LENS[0]).abs() < 0.3 && seconds < 2.5, "{seconds} s, focal {focal}");
 }

@@ -3,6 +3,7 @@
 use nalgebra::{Matrix3, Vector3};
 
 use super::{Block, Observation};
+use crate::photogrammetry::camera::ray_of;
 
 /// Returns the point nearest to all rays, and the largest angle between two of them in radians.
 ///
@@ -13,8 +14,9 @@ pub fn triangulate(block: &Block, sightings: &[Observation]) -> Option<(Vector3<
         .iter()
         .map(|sighting| {
             let photo = &block.photos[sighting.photo as usize];
-            let ray = block.cameras[photo.camera].camera.unproject(&sighting.pixel);
-            (photo.exterior.centre, photo.exterior.ray(&ray).normalize())
+            let camera = &block.cameras[photo.camera].camera;
+            let (from, towards) = ray_of(camera, &photo.exterior, &block.motion(photo), &sighting.pixel);
+            (from, towards.normalize())
         })
         .collect();
     let mut point: Option<Vector3<f64>> = None;

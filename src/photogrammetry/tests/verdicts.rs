@@ -144,7 +144,7 @@ fn a_report_has_its_members_and_agrees_with_itself_and_with_the_flight() {
         );
     }
     let [focal, ..] = report.cameras[0].parameters[..] else { panic!("no parameters") };
-    assert_eq!((focal.name, focal.prior, focal.prior_sigma), ("f", 395.0, 19.75));
+    assert_eq!((focal.name, focal.prior, focal.prior_sigma), ("f", 395.0, 11.85));
     assert!((focal.adjusted - 400.0).abs() < 6.0, "{focal:?}");
 
     let page = report.page(Some(&Picture::of(&out).unwrap()));
