@@ -125,3 +125,180 @@ fn pull_onto_survey(
     }
     Ok(surveyed)
 }
+
+#[cfg(test)]
+mod tests {
+    use nalgebra::{Vector2, Vector3};
+    use rand::{RngExt, SeedableRng};
+    use rand_pcg::Pcg64Mcg;
+
+    use super::{
+        super::{
+            camera::{Camera, Exterior, rotation_of},
+            gcp::Role,
+            keypoints::Keypoint,
+            photos::{CameraGroup, Gps, Photo},
+        },
+        *,
+    };
+    use crate::{
+        raster::Attitude,
+        spatial::{Crs, LocalFrame},
+    };
+
+    const ORIGIN: [f64; 3] = [5.4, 51.85, 45.0];
+
+    /// Three strips of six photos there and back at 35 m over a dike, with the matches that they would have.
+    struct World {
+        flight: Flight,
+        centres: Vec<Vector3<f64>>,
+        exteriors: Vec<Exterior>,
+        keypoints: Vec<Keypoints>,
+        pairs: Vec<PairMatches>,
+    }
+
+    /// `order` is the order in which the photos come.
+    fn world(order: &[usize]) -> World {
+        let mut random = Pcg64Mcg::seed_from_u64(31);
+        let lens = Camera::ideal(1600.0, 1200.0, 1130.0)
+            .with_parameters([1130.0, 797.0, 603.0, -0.05, 0.01, -0.002, 0.0003, -0.0002]);
+        let mut photos = Vec::new();
+        for index in 0..18u32 {
+            let (strip, along) = (index / 6, index % 6);
+            let forwards = strip % 2 == 0;
+            let attitude = Attitude {
+                yaw_deg: if forwards { 90.0 } else { -90.0 },
+                pitch_deg: -90.0 + random.random_range(-2.0..2.0),
+                roll_deg: random.random_range(-2.0..2.0),
+            };
+            let along = f64::from(if forwards { along } else { 5 - along });
+            let centre = Vector3::new(along * 9.0, f64::from(strip) * 15.0, 35.0 + random.random_range(-0.5..0.5));
+            photos.push((index, attitude, Exterior { rotation: rotation_of(&attitude), centre }));
+        }
+        let photos: Vec<_> = order.iter().map(|&index| photos[index]).collect();
+        let mut keypoints = vec![Keypoints::default(); 18];
+        let mut pairs: std::collections::BTreeMap<(usize, usize), Vec<[u32; 2]>> = std::collections::BTreeMap::new();
+        for _ in 0..2500 {
+            let (east, north): (f64, f64) = (random.random_range(-20.0..65.0), random.random_range(-20.0..50.0));
+            let height = (3.0 - (north - 15.0).abs() / 2.0).max(0.0) + random.random_range(-0.1..0.1);
+            let mut seen: Vec<(usize, u32)> = Vec::new();
+            for (photo, (.., exterior)) in photos.iter().enumerate() {
+                let place = exterior.in_camera(&Vector3::new(east, north, height));
+                let Some(pixel) = lens.project(&place).filter(|pixel| lens.contains(pixel)) else { continue };
+                let noise = Vector2::from_fn(|_, _| random.random_range(-0.3..0.3));
+                let keypoint = keypoints[photo].points.len() as u32;
+                keypoints[photo].points.push(Keypoint {
+                    xy: (pixel + noise).into(),
+                    scale_px: 2.0,
+                    angle: 0.0,
+                    rgb: [128.0; 3],
+                });
+                for &(other, theirs) in &seen {
+                    pairs.entry((other, photo)).or_default().push([theirs, keypoint]);
+                }
+                seen.push((photo, keypoint));
+            }
+        }
+        let prior = Camera::ideal(1600.0, 1200.0, 1150.0);
+        let group = CameraGroup {
+            label: "a camera".to_owned(),
+            prior,
+            sigma: [34.5, 32.0, 32.0, 0.2, 0.2, 0.1, 0.005, 0.005],
+            readout_s: (0.0, 0.03),
+        };
+        let flight = Flight {
+            frame: LocalFrame::at(ORIGIN),
+            origin: ORIGIN,
+            photos: photos
+                .iter()
+                .map(|(index, attitude, exterior)| Photo {
+                    name: format!("{index}.jpg"),
+                    path: format!("{index}.jpg").into(),
+                    size: [1600, 1200],
+                    mirrored: false,
+                    camera: 0,
+                    sortie: 0,
+                    gps: Some(Gps {
+                        enu: exterior.centre,
+                        sigma_horizontal_m: 0.02,
+                        sigma_vertical_m: 0.03,
+                        rtk: true,
+                    }),
+                    attitude: Some(*attitude),
+                    relative_altitude_m: Some(exterior.centre.z),
+                    taken_at_s: Some(f64::from(*index) * 3.0),
+                })
+                .collect(),
+            cameras: vec![group],
+            sorties: 1,
+            rejected: Vec::new(),
+            notes: Vec::new(),
+        };
+        let pairs = pairs
+            .into_iter()
+            .filter(|(_, matches)| matches.len() >= 20)
+            .map(|((first, second), matches)| PairMatches { first, second, matches })
+            .collect();
+        let exteriors: Vec<Exterior> = photos.iter().map(|(.., exterior)| *exterior).collect();
+        World { flight, centres: exteriors.iter().map(|e| e.centre).collect(), exteriors, keypoints, pairs }
+    }
+
+    fn in_order() -> Vec<usize> {
+        (0..18).collect()
+    }
+
+    fn worst_centre(found: &Oriented, centres: &[Vector3<f64>]) -> f64 {
+        assert_eq!((found.block.photos.len(), found.rejected.len()), (centres.len(), 0));
+        let offs = found.block.photos.iter().zip(centres).map(|(photo, known)| (photo.exterior.centre - known).norm());
+        offs.fold(0.0, f64::max)
+    }
+
+    #[test]
+    fn wrong_headings_are_taken_from_the_matches() {
+        let World { mut flight, centres, keypoints, pairs, .. } = world(&in_order());
+        for (index, photo) in flight.photos.iter_mut().enumerate() {
+            photo.attitude.as_mut().unwrap().yaw_deg += 40.0 + 37.0 * index as f64;
+        }
+        let found = orient(flight, keypoints, pairs, &[]).unwrap();
+        let worst = worst_centre(&found, &centres);
+        assert!(worst < 0.05, "{worst} m");
+        assert!(found.notes.iter().any(|note| note.contains("heading of 1")), "{:?}", found.notes);
+    }
+
+    #[test]
+    fn photos_may_come_in_any_order() {
+        let order: Vec<usize> = (0..18).map(|index| index * 7 % 18).collect();
+        let World { flight, centres, keypoints, pairs, .. } = world(&order);
+        let found = orient(flight, keypoints, pairs, &[]).unwrap();
+        let worst = worst_centre(&found, &centres);
+        assert!(worst < 0.05, "{worst} m");
+    }
+
+    #[test]
+    fn without_any_metadata_control_points_alone_place_a_flight() {
+        let World { mut flight, centres, exteriors, keypoints, pairs } = world(&in_order());
+        for photo in &mut flight.photos {
+            (photo.gps, photo.attitude, photo.relative_altitude_m, photo.taken_at_s) = (None, None, None, None);
+        }
+        let lens = Camera::ideal(1600.0, 1200.0, 1130.0)
+            .with_parameters([1130.0, 797.0, 603.0, -0.05, 0.01, -0.002, 0.0003, -0.0002]);
+        let places = [[-5.0, -5.0, 0.1], [50.0, -4.0, 0.0], [48.0, 36.0, 0.2], [-3.0, 35.0, 0.0], [22.0, 15.0, 3.0]];
+        let gcps: Vec<Gcp> = places
+            .iter()
+            .enumerate()
+            .map(|(index, place)| {
+                let [lon, lat, height_m] = flight.frame.to_lonlat(*place);
+                let seen = exteriors.iter().enumerate().filter_map(|(photo, exterior)| {
+                    let pixel = lens.project(&exterior.in_camera(&Vector3::from(*place)))?;
+                    lens.contains(&pixel).then(|| (format!("{photo}.jpg"), pixel.into()))
+                });
+                let (name, role) = (format!("point {index}"), Role::Control);
+                Gcp { name, crs: Crs::WGS84, xy: [lon, lat], height_m, role, marks: seen.collect() }
+            })
+            .collect();
+        let found = orient(flight, keypoints, pairs, &gcps).unwrap();
+        let worst = worst_centre(&found, &centres);
+        // A centimetre of survey at the corners, a third of a pixel in the keypoints.
+        assert!(worst < 0.15, "{worst} m");
+    }
+}

@@ -21,7 +21,7 @@ use crate::photogrammetry::{
 /// One sigma of a flight's altitude offset: barometers and geoids differ by tens of metres.
 const ALTITUDE_OFFSET_SIGMA_M: f64 = 50.0;
 /// One sigma of what a gimbal adds to its tilt, and a compass to its heading, for a whole flight, radians.
-const GIMBAL_OFFSET_SIGMA: [f64; 3] = [0.05, 0.05, 0.3];
+const GIMBAL_OFFSET_SIGMA: [f64; 3] = [0.01, 0.01, 0.3];
 /// Positions and angles farther off than this many sigmas lose their weight.
 const INSTRUMENT_LOSS: Loss = Loss { scale: 3.0 };
 /// What each flight adds to the unknowns: an altitude offset and three angles of the gimbal.

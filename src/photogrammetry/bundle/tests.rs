@@ -258,7 +258,8 @@ fn an_offset_of_the_gimbal_does_not_tilt_a_flight_that_goes_there_and_back() {
     SOLVER.adjust(&mut block);
     for (photo, known) in block.photos.iter().zip(&truth.photos) {
         let tilt = rotation_log(&(photo.exterior.rotation.transpose() * known.exterior.rotation)).xy().norm();
-        assert!(tilt < 0.001, "{tilt} rad of tilt");
+        // Two of three strips fly one way: without an offset a third of it, 3 mrad, would stay.
+        assert!(tilt < 0.0025, "{tilt} rad of tilt");
     }
 }
 

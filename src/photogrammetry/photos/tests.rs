@@ -103,7 +103,7 @@ fn cameras_are_told_apart_by_all_that_changes_a_lens() {
     assert_eq!(flight.photos.iter().map(|photo| photo.camera).collect::<Vec<_>>(), [0, 1, 2, 3, 4, 5]);
     let shares: Vec<f64> =
         flight.cameras.iter().map(|group| (group.sigma[0] / group.prior.focal_px * 1000.0).round()).collect();
-    assert_eq!(shares, [50.0, 50.0, 50.0, 50.0, 200.0, 15.0]);
+    assert_eq!(shares, [30.0, 30.0, 30.0, 30.0, 200.0, 15.0]);
     let own = &flight.cameras[5].prior;
     assert_eq!(own.parameters(), [3720.0, 1992.0, 1512.0, -0.11, 0.02, 0.0, 0.001, 0.0]);
 }
