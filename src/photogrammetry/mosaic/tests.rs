@@ -40,6 +40,7 @@ impl World {
                 gps: None,
                 attitude: None,
                 relative_altitude_m: None,
+                taken_at_s: None,
             }
         });
         let flight = Flight {
