@@ -4,7 +4,8 @@
 //! other photos find again, [`pairs`] guesses which photos overlap, [`matching`] says which points are the same, and
 //! [`tracks`] joins them over many photos. [`start`] puts all cameras roughly in their places at once, [`bundle`]
 //! adjusts cameras, lenses and points together, in rounds that [`orient`] and [`adjust`] direct, onto GPS and the surveyed
-//! points of [`gcp`]. A flight with holes is several [`blocks`], each adjusted by itself. [`surface`] makes heights of the points; [`orthorectify`] looks from the ground into the photos;
+//! points of [`gcp`]. A flight with holes is several [`blocks`], each adjusted by itself. [`surface`] makes heights of the points,
+//! [`sweep`] of what stands between them; [`orthorectify`] looks from the ground into the photos;
 //! [`exposure`] makes them equally bright; [`mosaic`] joins them, tile by tile, into a COG. [`report`] says how good it is.
 //!
 //! It promises three things. The same photos give the same pixels, whatever the number of threads, and also when
@@ -18,6 +19,7 @@ mod bundle;
 mod camera;
 mod connect;
 mod dense;
+mod dispatch;
 mod error;
 mod exposure;
 mod gcp;
@@ -37,7 +39,9 @@ mod report;
 mod start;
 mod stitch;
 mod surface;
+mod sweep;
 mod tracks;
+mod windows;
 
 pub use blocks::BlockReport;
 pub use camera::Camera;

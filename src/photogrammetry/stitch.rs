@@ -26,7 +26,8 @@ use super::{
     photos::{Flight, PhotoInput, median, sort_out, too_few},
     reduced::Reduced,
     report::{Findings, Report, StageReport, peak_memory_mb},
-    surface::Surface,
+    surface::{Sight, Surface},
+    sweep::{Scene, sweep},
 };
 use crate::{raster::CogOptions, spatial::Crs};
 
@@ -123,7 +124,9 @@ pub fn stitch(photos: &[PhotoInput], options: &Options, progress: &(dyn Fn(Progr
     check_enough(&flight, total)?;
 
     options.go_on()?;
-    let ground = stages.run("surface", |_| Ground::of(&block))?;
+    let mut ground = stages.run("surface", |_| Ground::of(&block))?;
+    stages.run("sweep", |tell| ground.sweep(&flight, &block, tell))?;
+    options.go_on()?;
     let views = views_of(&block, ground.height_m);
     let (reduced, exposure) = stages.run("exposure", |tell| {
         let reduced = Reduced::read(&flight, tell)?;
@@ -141,6 +144,7 @@ pub fn stitch(photos: &[PhotoInput], options: &Options, progress: &(dyn Fn(Progr
             views: &views,
             sharpness: (0..views.len()).map(|photo| reduced.relative_sharpness(photo)).collect(),
             surface: &ground.surface,
+            sight: Sight::over(&ground.surface),
             grid,
             gsd_m,
             ground_m: ground.height_m,
@@ -231,5 +235,22 @@ impl Ground {
         let extent = union(views_of(block, tie_height).iter().map(|view| view.extent));
         let surface = Surface::from_points(&points, extent, flying_height_m, gsd_m).ok_or_else(failed)?;
         Ok(Self { height_m: tie_height, surface, flying_height_m, gsd_m })
+    }
+
+    /// Replaces the surface of the tie points by one of everything that stands on the ground.
+    fn sweep(&mut self, flight: &Flight, block: &Block, tell: &(dyn Fn(f64) + Sync)) -> Result<()> {
+        let views = views_of(block, self.height_m);
+        let points: Vec<Vector3<f64>> = block.points.iter().map(|point| point.position).collect();
+        let scene = Scene {
+            views: &views,
+            read: &|photo| flight.photos[photo].read(),
+            base: &self.surface,
+            points: &points,
+            flying_height_m: self.flying_height_m,
+            gsd_m: self.gsd_m,
+        };
+        let extent = union(views.iter().map(|view| view.extent));
+        self.surface = sweep(&scene, extent, tell)?;
+        Ok(())
     }
 }

@@ -2,7 +2,7 @@
 
 use std::f32::consts::TAU;
 
-use super::{detect::Extremum, dispatch::dispatched, pyramid::Gray};
+use super::{super::dispatch::dispatched, detect::Extremum, pyramid::Gray};
 
 /// 4 × 4 places with 8 directions each.
 pub const DESCRIPTOR_LENGTH: usize = 128;

@@ -9,7 +9,6 @@
 
 mod descriptor;
 mod detect;
-mod dispatch;
 mod peaks;
 mod pyramid;
 mod spread;

@@ -4,7 +4,7 @@
 //! the highest and lowest of three neighbours along x, of three rows of those, of three layers of those.
 
 use super::{
-    dispatch::dispatched,
+    super::dispatch::dispatched,
     pyramid::{LAYERS, Octave},
 };
 

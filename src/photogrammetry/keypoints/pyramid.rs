@@ -3,7 +3,7 @@
 //! The blur is separable and symmetric. Its two inner loops are plain slices, compiled once for every machine
 //! and once for AVX2, chosen when the program runs; both do the same additions in the same order.
 
-use super::dispatch::dispatched;
+use super::super::dispatch::dispatched;
 use crate::raster::Rgb8;
 
 /// Scales per octave at which extrema are looked for (Lowe 2004, section 3.2).

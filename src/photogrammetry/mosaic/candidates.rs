@@ -109,9 +109,12 @@ impl Lookout<'_> {
             let (column, row) = (index % size[0] + before[0], index / size[0] + before[1]);
             found.height_m.push(above[row * wide[0] + column]);
             let point = ground_point(&lattice, terrain.surface, middle(column), middle(row));
-            let mut seen = self.views_of(&near, &point);
+            let mut seen = self.views_of(&near, &point, |view, point| terrain.see(view, point));
             if seen.is_empty() {
-                seen = self.views_of(&near, &terrain.lowered(&point));
+                seen = self.views_of(&near, &point, View::see);
+            }
+            if seen.is_empty() {
+                seen = self.views_of(&near, &terrain.lowered(&point), View::see);
             }
             let mut candidates: Vec<Candidate> =
                 seen.iter().map(|(cost, view, point, pixel)| self.candidate(*cost, view, point, pixel, step)).collect();
@@ -130,12 +133,13 @@ impl Lookout<'_> {
         &self,
         near: &[&'v View],
         point: &Vector3<f64>,
+        see: impl Fn(&View, &Vector3<f64>) -> Option<Vector2<f64>>,
     ) -> Vec<(f64, &'v View, Vector3<f64>, Vector2<f64>)> {
         let mut seen: Vec<_> = near
             .iter()
             .filter(|view| view.may_see(point))
             .filter_map(|view| {
-                let pixel = view.see(point)?;
+                let pixel = see(view, point)?;
                 Some((cost_of(view, point, &pixel, self.terrain.sharpness[view.photo]), *view, *point, pixel))
             })
             .collect();

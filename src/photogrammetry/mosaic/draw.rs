@@ -128,7 +128,7 @@ impl Painter<'_> {
             region.corrections(&zones, &|zone, x, y| {
                 let point = ground_point(&lattice, terrain.surface, x as f64 + 0.5, y as f64 + 0.5);
                 let sampler = sampler(zone.source);
-                let seen = sampler.colour(&sampler.view.see(&point)?);
+                let seen = sampler.colour(&terrain.see(sampler.view, &point)?);
                 let own = colours[y * around[0] + x];
                 Some(of_the_same_thing(std::array::from_fn(|channel| seen[channel] - own[channel])))
             })
@@ -164,11 +164,15 @@ impl Painter<'_> {
                 }
                 let point = ground_point(lattice, self.terrain.surface, x as f64 + 0.5, y as f64 + 0.5);
                 let lowered = self.terrain.lowered(&point);
+                let open = |view: &View, point: &Vector3<f64>| self.terrain.see(view, point);
+                // What all photos have something before is shown as that: better than a hole.
                 *spot = self
-                    .voted(votes, &point)
-                    .or_else(|| self.cheapest(near, &point))
-                    .or_else(|| self.voted(votes, &lowered))
-                    .or_else(|| self.cheapest(near, &lowered))
+                    .voted(votes, &point, open)
+                    .or_else(|| self.cheapest(near, &point, open))
+                    .or_else(|| self.voted(votes, &point, View::see))
+                    .or_else(|| self.cheapest(near, &point, View::see))
+                    .or_else(|| self.voted(votes, &lowered, View::see))
+                    .or_else(|| self.cheapest(near, &lowered, View::see))
                     .unwrap_or(NOWHERE);
             }
         });
@@ -182,16 +186,16 @@ impl Painter<'_> {
         beside(row).all(|row| beside(column).all(|column| self.labels.at(column, row) == NONE))
     }
 
-    fn voted(&self, votes: [u16; 4], point: &Vector3<f64>) -> Option<Spot> {
-        let seen = |source: u16| Some(spot(source, self.terrain.views[source as usize].see(point)?));
+    fn voted(&self, votes: [u16; 4], point: &Vector3<f64>, see: impl Fn(&View, &Vector3<f64>) -> Option<Vector2<f64>>) -> Option<Spot> {
+        let seen = |source: u16| Some(spot(source, see(&self.terrain.views[source as usize], point)?));
         votes.into_iter().take_while(|source| *source != NONE).find_map(seen)
     }
 
     /// The best of all views that see a point whose own photo does not: at the outer border, or behind a roof.
-    fn cheapest(&self, near: &[&View], point: &Vector3<f64>) -> Option<Spot> {
+    fn cheapest(&self, near: &[&View], point: &Vector3<f64>, see: impl Fn(&View, &Vector3<f64>) -> Option<Vector2<f64>>) -> Option<Spot> {
         let mut best: Option<(f64, Spot)> = None;
         for view in near.iter().filter(|view| view.may_see(point)) {
-            let Some(pixel) = view.see(point) else { continue };
+            let Some(pixel) = see(view, point) else { continue };
             let cost = cost_of(view, point, &pixel, self.terrain.sharpness[view.photo]);
             if best.is_none_or(|(least, _)| cost < least) {
                 best = Some((cost, spot(view.photo as u16, pixel)));

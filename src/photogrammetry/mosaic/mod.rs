@@ -117,12 +117,12 @@ impl Mosaic<'_> {
         PhotoCache::new(photos.collect(), CACHE_BYTES)
     }
 
-    /// Writes the surface as a COG of ellipsoidal heights, at its own cell size, where some photo sees it.
+    /// Writes a surface as a COG of ellipsoidal heights, at its own cell size, where some photo sees it.
     ///
     /// # Errors
     /// [`super::Error::Raster`] when the disk is full; the target is untouched then.
-    pub fn write_dsm(&self, target: &Path, grid: &Grid) -> Result<()> {
-        let Terrain { flight, views, surface, ground_m, .. } = &self.terrain;
+    pub fn write_heights(&self, surface: &Surface, target: &Path, grid: &Grid) -> Result<()> {
+        let Terrain { flight, views, ground_m, .. } = &self.terrain;
         let mut writer = DemWriter::create(target, grid.size, grid.transform, grid.crs)?;
         let to_lonlat = Projection::new(grid.crs, Crs::WGS84)?;
         for (at, size) in tiles::in_order(grid.size) {

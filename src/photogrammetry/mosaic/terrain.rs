@@ -1,11 +1,11 @@
 //! What every step of the mosaic looks at: the ground, the views over it, and the pixels to be drawn.
 
-use nalgebra::Vector3;
+use nalgebra::{Vector2, Vector3};
 
 use crate::photogrammetry::{
     orthorectify::{Grid, Lattice, View, union},
     photos::Flight,
-    surface::Surface,
+    surface::{Sight, Surface},
 };
 
 /// The geometry under an orthophoto. Views are in the order of the flight's photos.
@@ -15,6 +15,8 @@ pub struct Terrain<'a> {
     /// How sharp each photo is against the middle one.
     pub sharpness: Vec<f64>,
     pub surface: &'a Surface,
+    /// What stands in the way over that surface.
+    pub sight: Sight<'a>,
     pub grid: Grid,
     /// Side of a pixel of the grid on the ground, metres.
     pub gsd_m: f64,
@@ -28,6 +30,11 @@ impl Terrain<'_> {
         let corners = [[0.0, 0.0], [w, 0.0], [0.0, h], [w, h]].map(|[x, y]| lattice.ground(x, y));
         let window = union(corners.iter().map(|p| [p[0], p[1], p[0], p[1]]));
         self.views.iter().filter(|view| view.may_touch(&window)).collect()
+    }
+
+    /// Where a photo shows a ground point; `None` outside its frame, and when something stands before it.
+    pub fn see(&self, view: &View, point: &Vector3<f64>) -> Option<Vector2<f64>> {
+        view.see(point).filter(|_| !self.sight.is_hidden(point, &view.exterior.centre))
     }
 
     /// The place on the mean ground. At the border a crown may rise out of every frame while its foot is still seen.

@@ -65,6 +65,7 @@ impl World {
             views: &self.toy.views,
             sharpness: vec![1.0; self.toy.views.len()],
             surface: &self.toy.surface,
+            sight: Sight::over(&self.toy.surface),
             grid: self.grid,
             gsd_m: GSD_M,
             ground_m: 0.0,

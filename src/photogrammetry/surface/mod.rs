@@ -4,16 +4,23 @@
 //! grid. Photos at the edge of a flight see farther than tie points reach: there the surface goes on as it left the
 //! border, so that a dike stays a dike to the last pixel.
 
+mod ground;
 mod outside;
+mod sight;
 mod triangles;
 
+use std::ops::Range;
+
 use nalgebra::{Matrix3, Vector3};
+use rayon::prelude::*;
 use rstar::{RTree, primitives::GeomWithData};
 
 use self::{
     outside::Grid,
     triangles::{Vertex, visit_ground},
 };
+pub use sight::Sight;
+
 use super::photos::median;
 
 /// Heights on a grid of the local frame, metres; row 0 is the southernmost.
@@ -82,6 +89,41 @@ impl Surface {
 
     pub fn cell_m(&self) -> f64 {
         self.cell_m
+    }
+
+    /// The height of the grid point nearest to a place given in cells; `None` off the grid.
+    fn cell_at(&self, x: f64, y: f64) -> Option<f32> {
+        let (column, row) = ((x + 0.5) as usize, (y + 0.5) as usize);
+        (x > -0.5 && y > -0.5 && column < self.columns && row < self.rows)
+            .then(|| self.heights[row * self.columns + column])
+    }
+
+    /// Columns and rows of grid points.
+    pub fn size(&self) -> [usize; 2] {
+        [self.columns, self.rows]
+    }
+
+    /// The same heights on another grid.
+    pub fn resampled(&self, extent: Extent, cell_m: f64) -> Self {
+        let columns = ((extent[2] - extent[0]) / cell_m).ceil() as usize + 2;
+        let rows = ((extent[3] - extent[1]) / cell_m).ceil() as usize + 2;
+        let mut heights = vec![0.0; columns * rows];
+        heights.par_chunks_exact_mut(columns).enumerate().for_each(|(row, line)| {
+            let north = extent[1] + row as f64 * cell_m;
+            for (column, height) in line.iter_mut().enumerate() {
+                *height = self.height_at(extent[0] + column as f64 * cell_m, north) as f32;
+            }
+        });
+        Self { origin: [extent[0], extent[1]], cell_m, columns, rows, heights }
+    }
+
+    /// Sets the grid points of the given columns and rows to heights from a window whose first point lies `at`.
+    pub fn put(&mut self, heights: &[f32], at: [i64; 2], window_columns: usize, [columns, rows]: [Range<usize>; 2]) {
+        for row in rows {
+            let from = (row as i64 - at[1]) as usize * window_columns + (columns.start as i64 - at[0]) as usize;
+            let to = row * self.columns + columns.start;
+            self.heights[to..to + columns.len()].copy_from_slice(&heights[from..from + columns.len()]);
+        }
     }
 
     fn sample_triangle(&mut self, [a, b, c]: [Vertex; 3]) {

@@ -54,6 +54,25 @@ impl Grid<'_> {
         }
     }
 
+    /// Spans every gap of unknown cells as a soap film would; at least one cell is known.
+    pub fn span(&mut self) {
+        let (columns, rows) = (self.columns, self.over.len() / self.columns);
+        let unknown: Vec<usize> = (0..self.over.len()).filter(|index| self.over[*index].is_nan()).collect();
+        self.carry_on();
+        // Gaps are houses: successive over-relaxation crosses one of 60 cells in as many rounds.
+        for _ in 0..120 {
+            for &index in &unknown {
+                let (column, row) = (index % columns, index / columns);
+                let at = |column: usize, row: usize| self.over[row * columns + column];
+                let sum = at(column.saturating_sub(1), row)
+                    + at((column + 1).min(columns - 1), row)
+                    + at(column, row.saturating_sub(1))
+                    + at(column, (row + 1).min(rows - 1));
+                self.over[index] += 1.8 * (0.25 * sum - self.over[index]);
+            }
+        }
+    }
+
     /// Structure tensor of the known heights around a cell (Förstner & Gülch 1987; Weickert 1998 for its coherence).
     fn grain_at(&self, centre: usize) -> Grain {
         let (columns, rows) = (self.columns as isize, (self.over.len() / self.columns) as isize);
