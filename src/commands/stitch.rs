@@ -57,6 +57,10 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE", requires = "folder")]
     dsm: Option<PathBuf>,
 
+    /// Terrain model to write beside it: the surface without buildings, trees and cars
+    #[arg(long, value_name = "FILE", requires = "folder")]
+    dtm: Option<PathBuf>,
+
     /// Report to write: FILE.json for programs, and beside it FILE.html, a page for people
     ///
     /// Either of the two may be named; the other gets the same name. The page needs nothing but itself: it can be mailed
@@ -93,6 +97,10 @@ pub(super) struct StitchArgs {
     /// Metres per pixel [default: the photos' median native one]
     #[arg(long, env = "POLDER_GSD", value_name = "M", value_parser = positive)]
     pub(super) gsd: Option<f64>,
+
+    /// Draw over the surface of the tie points alone: quicker, but roofs and walls lean
+    #[arg(long)]
+    pub(super) fast: bool,
 
     #[command(flatten)]
     pub(super) engine: EngineArgs,
@@ -151,8 +159,8 @@ pub(super) fn run(args: &Args, session: &Session) -> anyhow::Result<Outcome> {
 /// What is asked of the pipeline. Within a runtime: whoever waits for a server hears of Ctrl-C.
 pub(super) fn request(project: Project, flight: Flight, options: &StitchArgs) -> StitchRequest {
     let cog = options.cog();
-    let StitchArgs { gcp, gcp_crs, crs, gsd, engine, .. } = options.clone();
-    StitchRequest { project, flight, crs, gsd_m: gsd, gcp_list: gcp, gcp_crs, cog, engine: engine.engine() }
+    let StitchArgs { gcp, gcp_crs, crs, gsd, fast, engine, .. } = options.clone();
+    StitchRequest { project, flight, crs, gsd_m: gsd, fast, gcp_list: gcp, gcp_crs, cog, engine: engine.engine() }
 }
 
 /// Stitches a flight of the catalog; returns the number of rejected photos.
@@ -186,7 +194,7 @@ fn stitch_files(folder: &Path, out: &Path, args: &Args, session: &Session) -> an
     }
     let report_files = args.report.as_deref().map(|named| report_files(named, out)).transpose()?;
     let cog = args.options.cog();
-    let StitchArgs { gcp, gcp_crs, crs, gsd, engine, .. } = args.options.clone();
+    let StitchArgs { gcp, gcp_crs, crs, gsd, fast, engine, .. } = args.options.clone();
     let gcps = gcp.map(|path| photogrammetry::read_gcps(&path, gcp_crs)).transpose()?.unwrap_or_default();
     let (out_file, dsm, work) = (out.to_owned(), args.dsm.clone(), args.step.work_folder());
     let stages = Stages::new(session.output);
@@ -195,7 +203,9 @@ fn stitch_files(folder: &Path, out: &Path, args: &Args, session: &Session) -> an
     let (report, text, html) = if engine.is_own() {
         let kept = Some(work.join(pipeline::STAGES));
         let stop = Some(stop_on_ctrl_c(session.output));
-        let options = photogrammetry::Options { out: out_file, dsm, crs, gsd_m: gsd, gcps, kept, cog, stop };
+        let dtm = args.dtm.clone();
+        let options =
+            photogrammetry::Options { out: out_file, dsm, dtm, fast, crs, gsd_m: gsd, gcps, kept, cog, stop };
         let report = photogrammetry::stitch(&photos, &options, &observer).map_err(pipeline::Error::from)?;
         let picture = photogrammetry::Picture::of(out).map_err(pipeline::Error::from)?;
         (serde_json::to_value(&report)?, report.to_json(), Some(report.page(Some(&picture))))

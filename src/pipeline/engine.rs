@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Raised whenever the own engine gives other pixels for the same photos, so that old runs are not taken for new ones.
-const OWN: &str = "polder-photogrammetry-2";
+const OWN: &str = "polder-photogrammetry-3";
 
 /// Who is to stitch.
 #[derive(Clone, Debug, Default)]
@@ -88,8 +88,8 @@ impl Ready {
         match self {
             Self::Own => {
                 let kept = Some(kept.join(super::STAGES));
-                let cog = request.cog;
-                let options = photogrammetry::Options { out, dsm, crs, gsd_m, gcps, kept, cog, stop: None };
+                let (cog, fast) = (request.cog, request.fast);
+                let options = photogrammetry::Options { out, dsm, dtm: None, fast, crs, gsd_m, gcps, kept, cog, stop: None };
                 let mut report = own(inputs, options, observer).await?;
                 report.title = format!("{} · {}", request.project, request.flight);
                 Ok(Report::Own(Box::new(report)))

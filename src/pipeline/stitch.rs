@@ -38,6 +38,8 @@ pub struct StitchRequest {
     pub crs: Option<Crs>,
     pub gsd_m: Option<f64>,
     pub cog: CogOptions,
+    /// Draw over the surface of the tie points alone.
+    pub fast: bool,
     /// Ground control points: ODM's `gcp_list.txt`, a CSV table or `GeoJSON`.
     pub gcp_list: Option<PathBuf>,
     /// Their coordinate system when the file names none.
@@ -121,6 +123,7 @@ fn parameters(engine: &Ready, request: &StitchRequest, control: &str) -> Value {
     parameters.insert("crs".to_owned(), json!(request.crs.map(|crs| crs.to_string())));
     parameters.insert("gsd_m".to_owned(), json!(request.gsd_m));
     parameters.insert("compression".to_owned(), json!(request.cog.compression.to_string()));
+    parameters.insert("fast".to_owned(), json!(request.fast));
     parameters.insert("gcp_crs".to_owned(), json!(request.gcp_crs.map(|crs| crs.to_string())));
     let control = (!control.is_empty()).then(|| hex::encode(Sha256::digest(control)));
     parameters.insert("gcp_list_sha256".to_owned(), json!(control));
