@@ -37,7 +37,7 @@ use super::{
 };
 
 pub use agreement::{AxisResiduals, GpsAgreement, compare_with_gps};
-pub use camera::{CameraParameter, CameraReport, ResidualField};
+pub use camera::{CameraParameter, CameraReport};
 pub use fit::Reprojection;
 pub use overlap::Overlap;
 pub use page::Picture;

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::{
     AxisResiduals, CameraParameter, CameraReport, Frame, GpsAgreement, Overlap, PhotoCounts, PhotoReport,
-    RejectedPhoto, Report, Reprojection, ResidualField, StageReport, SurveyResidual, SurveyRmse,
+    RejectedPhoto, Report, Reprojection, StageReport, SurveyResidual, SurveyRmse,
 };
 use crate::photogrammetry::camera::Camera;
 
@@ -163,6 +163,9 @@ fn camera() -> CameraReport {
         adjusted,
         focal_change_percent: -0.86,
         parameters: (0..8).map(parameter).collect(),
-        residuals: ResidualField { mean_px: vec![vec![Some([0.02, -0.01]); 16]; 12], largest_px: 0.0224 },
+        residuals: super::camera::ResidualField {
+            mean_px: vec![vec![Some([0.02, -0.01]); 16]; 12],
+            largest_px: 0.0224,
+        },
     }
 }

@@ -1,6 +1,6 @@
 //! The bare ground under a surface: what a DTM shows.
 //!
-//! A progressive morphological filter (Zhang et al. 2003; Pingel, Clarke & McBride 2013, *An improved simple
+//! A progressive morphological filter (Zhang et al. 2003; Pingel, Clarke & `McBride` 2013, *An improved simple
 //! morphological filter for the terrain classification of airborne LIDAR data*): the surface is opened with ever
 //! wider windows, and what falls by more than the land may slope is no ground. A dike of any height passes as long
 //! as its flanks are no steeper.

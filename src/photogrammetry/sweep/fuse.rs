@@ -89,7 +89,9 @@ pub fn drop_patches(heights: &mut [f32], columns: usize, jump_m: f32, least: usi
             }
         }
         if patch.len() < least {
-            patch.iter().for_each(|&cell| heights[cell] = f32::NAN);
+            for &cell in &patch {
+                heights[cell] = f32::NAN;
+            }
         }
     }
 }

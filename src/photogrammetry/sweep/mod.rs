@@ -124,6 +124,9 @@ fn tallest(points: &[Vector3<f64>], side_m: f64) -> f64 {
     squares.values_mut().filter(|heights| heights.len() >= 50).map(rise).fold(0.0, f64::max)
 }
 
+/// Of a tile the distance of its layers, and height and likeness of its cells.
+type Found = (f64, Vec<(f32, f32)>);
+
 /// Photos at hand, by view.
 type Near = Vec<(usize, Arc<Pyramid>)>;
 
@@ -202,7 +205,7 @@ impl Block<'_> {
         }
         let finest = coarser?;
         let known = finest.cells.iter().any(|(height, _)| height.is_finite());
-        known.then(|| Swept {
+        known.then_some(Swept {
             at: finest.at,
             columns: finest.columns,
             rows: finest.rows,
@@ -230,7 +233,7 @@ impl Block<'_> {
             .flat_map(|row| (0..look.columns).step_by(TILE).map(move |column| [column, row]))
             .collect();
         let shape: &Look = look;
-        let found: Vec<Option<(f64, Vec<(f32, f32)>)>> =
+        let found: Vec<Option<Found>> =
             tiles.par_iter().map(|&from| self.look_at_tile(shape, from, coarser, views, pictures)).collect();
         let mut steps = Vec::new();
         for ([column, row], found) in tiles.into_iter().zip(found) {
@@ -254,7 +257,7 @@ impl Block<'_> {
         coarser: Option<&Look>,
         views: &[View],
         pictures: &[Arc<Pyramid>],
-    ) -> Option<(f64, Vec<(f32, f32)>)> {
+    ) -> Option<Found> {
         let cell_m = self.cell_m * (1usize << (look.level - 1)) as f64;
         let (width, height) = (TILE.min(look.columns - column), TILE.min(look.rows - row));
         let first = [look.at[0] + column as i64 - APRON as i64, look.at[1] + row as i64 - APRON as i64];
@@ -336,13 +339,11 @@ impl Block<'_> {
         let [sloping, level] = planes;
         let (plane, [low, high]) = if level.1[1] - level.1[0] < sloping.1[1] - sloping.1[0] { level } else { sloping };
         tile.plane = plane;
-        match coarser {
-            Some(look) => [low - SPARE_LAYERS * look.step_m, high + SPARE_LAYERS * look.step_m],
-            None => {
-                let spare = 0.03 * self.scene.flying_height_m;
-                [low - spare, (high + spare).max(low + self.tallest_m.max(3.0 * spare) + spare)]
-            }
+        if let Some(look) = coarser {
+            return [low - SPARE_LAYERS * look.step_m, high + SPARE_LAYERS * look.step_m];
         }
+        let spare = 0.03 * self.scene.flying_height_m;
+        [low - spare, (high + spare).max(low + self.tallest_m.max(3.0 * spare) + spare)]
     }
 }
 

@@ -65,7 +65,6 @@ impl Tile {
     /// plane into layers that they tell apart. Fewer than two photos leave no layer.
     pub fn prepare(&mut self, views: &[View], [low_m, high_m]: [f64; 2]) -> Vec<Chosen> {
         (self.lowest_m, self.step_m, self.layers) = (low_m, high_m - low_m, 0);
-        let (right, top) = ((self.columns - 1) as f64, (self.rows - 1) as f64);
         let middle = self.point(0.5 * (self.columns - 1) as f64, 0.5 * (self.rows - 1) as f64, 0.5);
         let slant = |view: &View| {
             let up = view.exterior.centre - middle;

@@ -98,7 +98,9 @@ fn lay_down(tile: &Tile, layer: f64, view: &View, picture: &Grey, patch: &mut [f
             }
         }
     }
-    patch.iter_mut().for_each(|grey| *grey -= 128.0);
+    for grey in patch {
+        *grey -= 128.0;
+    }
 }
 
 /// Buffers for comparing patches.
@@ -213,7 +215,7 @@ dispatched! {
         for (line, sums) in values.chunks_exact(columns).zip(sums.chunks_exact_mut(columns)) {
             let inner = columns - 2 * REACH;
             for (index, sum) in sums[REACH..REACH + inner].iter_mut().enumerate() {
-                let window = &line[index..index + 2 * REACH + 1];
+                let window = &line[index..=index + 2 * REACH];
                 *sum = window[0] + window[1] + window[2] + window[3] + window[4];
             }
             // Cells at the sides stand in for no one: a tile's apron is thrown away.

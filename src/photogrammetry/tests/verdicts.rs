@@ -9,7 +9,9 @@ fn judged(change: impl FnOnce(&mut [PhotoInput], &mut [Gcp])) -> Report {
     let folder = tempfile::tempdir().unwrap();
     let mut photos = fly(folder.path());
     let mut gcps = survey(&photos);
-    photos.iter_mut().for_each(|photo| photo.metadata.gps_sigma = None);
+    for photo in &mut photos {
+        photo.metadata.gps_sigma = None;
+    }
     change(&mut photos, &mut gcps);
     let options = Options { out: folder.path().join("ortho.tif"), gcps, ..Options::default() };
     stitch(&photos, &options, &|_| ()).unwrap()
@@ -27,7 +29,9 @@ fn moved([lon, lat]: [f64; 2], by: impl Fn(f64, f64) -> [f64; 2]) -> [f64; 2] {
 #[test]
 fn control_points_beside_the_flight_say_do_not_use() {
     let report = judged(|_, gcps| {
-        gcps.iter_mut().for_each(|gcp| gcp.xy = moved(gcp.xy, |east, north| [east + 60.0, north]));
+        for gcp in gcps {
+            gcp.xy = moved(gcp.xy, |east, north| [east + 60.0, north]);
+        }
     });
     assert!(report.control_rmse.unwrap().horizontal_m < 0.05, "the photos follow them all the same");
     assert!(report.verdict.starts_with("do not use: control points lie 60 m away"), "{}", report.verdict);
@@ -68,7 +72,7 @@ fn members(value: &Value, path: &str, found: &mut Vec<String>) {
             }
         }
         Value::Array(values) if values.first().is_some_and(Value::is_object) => {
-            members(&values[0], &format!("{path}[]"), found)
+            members(&values[0], &format!("{path}[]"), found);
         }
         _ => found.push(path.trim_start_matches('.').to_owned()),
     }
