@@ -204,8 +204,7 @@ fn stitch_files(folder: &Path, out: &Path, args: &Args, session: &Session) -> an
         let kept = Some(work.join(pipeline::STAGES));
         let stop = Some(stop_on_ctrl_c(session.output));
         let dtm = args.dtm.clone();
-        let options =
-            photogrammetry::Options { out: out_file, dsm, dtm, fast, crs, gsd_m: gsd, gcps, kept, cog, stop };
+        let options = photogrammetry::Options { out: out_file, dsm, dtm, fast, crs, gsd_m: gsd, gcps, kept, cog, stop };
         let report = photogrammetry::stitch(&photos, &options, &observer).map_err(pipeline::Error::from)?;
         let picture = photogrammetry::Picture::of(out).map_err(pipeline::Error::from)?;
         (serde_json::to_value(&report)?, report.to_json(), Some(report.page(Some(&picture))))

@@ -11,7 +11,7 @@ use super::{
         AdjustedCamera, AdjustedPhoto, After, Block, Observation, PositionPrior, Precision, RotationPrior, Solver,
         TiePoint, reprojection, triangulate,
     },
-    camera::{PARAMETERS, rotation_of},
+    camera::rotation_of,
     keypoints::Keypoints,
     motion::set_velocities,
     photos::{Flight, median},

@@ -89,7 +89,8 @@ impl Ready {
             Self::Own => {
                 let kept = Some(kept.join(super::STAGES));
                 let (cog, fast) = (request.cog, request.fast);
-                let options = photogrammetry::Options { out, dsm, dtm: None, fast, crs, gsd_m, gcps, kept, cog, stop: None };
+                let options =
+                    photogrammetry::Options { out, dsm, dtm: None, fast, crs, gsd_m, gcps, kept, cog, stop: None };
                 let mut report = own(inputs, options, observer).await?;
                 report.title = format!("{} · {}", request.project, request.flight);
                 Ok(Report::Own(Box::new(report)))

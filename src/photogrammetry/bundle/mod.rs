@@ -29,7 +29,7 @@ use serde::{Deserialize, Serialize};
 use super::camera::{Camera, Exterior, PARAMETERS};
 use priors::CAMERA_UNKNOWNS;
 
-pub use covariance::{PhotoSigma, Precision};
+pub use covariance::Precision;
 pub use residuals::reprojection;
 pub use solve::Solver;
 pub use triangulate::triangulate;
@@ -63,6 +63,7 @@ pub struct AdjustedCamera {
 
 impl AdjustedCamera {
     /// A camera that is known: nothing of it is adjusted.
+    #[cfg(test)]
     pub fn held(camera: Camera) -> Self {
         Self {
             camera,
@@ -118,6 +119,7 @@ pub struct AdjustedPhoto {
 
 impl AdjustedPhoto {
     /// A photo of the first camera and flight of which nothing but its pose is known.
+    #[cfg(test)]
     pub fn at(exterior: Exterior) -> Self {
         Self {
             exterior,

@@ -186,13 +186,23 @@ impl Painter<'_> {
         beside(row).all(|row| beside(column).all(|column| self.labels.at(column, row) == NONE))
     }
 
-    fn voted(&self, votes: [u16; 4], point: &Vector3<f64>, see: impl Fn(&View, &Vector3<f64>) -> Option<Vector2<f64>>) -> Option<Spot> {
+    fn voted(
+        &self,
+        votes: [u16; 4],
+        point: &Vector3<f64>,
+        see: impl Fn(&View, &Vector3<f64>) -> Option<Vector2<f64>>,
+    ) -> Option<Spot> {
         let seen = |source: u16| Some(spot(source, see(&self.terrain.views[source as usize], point)?));
         votes.into_iter().take_while(|source| *source != NONE).find_map(seen)
     }
 
     /// The best of all views that see a point whose own photo does not: at the outer border, or behind a roof.
-    fn cheapest(&self, near: &[&View], point: &Vector3<f64>, see: impl Fn(&View, &Vector3<f64>) -> Option<Vector2<f64>>) -> Option<Spot> {
+    fn cheapest(
+        &self,
+        near: &[&View],
+        point: &Vector3<f64>,
+        see: impl Fn(&View, &Vector3<f64>) -> Option<Vector2<f64>>,
+    ) -> Option<Spot> {
         let mut best: Option<(f64, Spot)> = None;
         for view in near.iter().filter(|view| view.may_see(point)) {
             let Some(pixel) = see(view, point) else { continue };

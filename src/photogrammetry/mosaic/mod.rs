@@ -38,6 +38,7 @@ use super::{
     exposure::Exposure,
     orthorectify::{Grid, ground_point},
     reduced::Reduced,
+    surface::Surface,
 };
 use crate::{
     raster::{CogOptions, CogWriter, DEM_NODATA, DemWriter},

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{draw::Tile, *};
+use super::{super::surface::Sight, draw::Tile, *};
 use crate::{
     photogrammetry::{
         orthorectify::union,

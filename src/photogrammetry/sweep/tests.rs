@@ -81,7 +81,7 @@ fn views(folder: &Path) -> Vec<View> {
             let jpeg = encode_jpeg(&photograph(&camera, &exterior), 95).unwrap();
             std::fs::write(folder.join(format!("{photo}.jpg")), jpeg).unwrap();
             let extent = [centre.x - 13.0, centre.y - 10.0, centre.x + 13.0, centre.y + 10.0];
-            View { photo, exterior, camera, camera_index: 0, extent }
+            View { photo, exterior, motion: Vector3::zeros(), camera, camera_index: 0, extent }
         })
         .collect()
 }

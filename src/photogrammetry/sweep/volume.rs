@@ -75,9 +75,8 @@ fn lay_down(tile: &Tile, layer: f64, view: &View, picture: &Grey, patch: &mut [f
         for column in 0..across {
             let point = tile.point((column * LATTICE) as f64, (row * LATTICE) as f64, layer);
             let inside = |x: f64, size: f64| x > FRAME_PX && x < size - FRAME_PX;
-            let pixel = camera
-                .project(&view.exterior.in_camera(&point))
-                .filter(|pixel| inside(pixel.x, camera.width_px) && inside(pixel.y, camera.height_px));
+            let pixel =
+                view.see(&point).filter(|pixel| inside(pixel.x, camera.width_px) && inside(pixel.y, camera.height_px));
             nodes.push(pixel.map(|pixel| [(pixel.x * scale[0]) as f32, (pixel.y * scale[1]) as f32]));
         }
     }
