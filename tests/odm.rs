@@ -355,6 +355,9 @@ fn faults_of_the_server_say_what_to_do() {
     holds(told(|s| (s.token, s.cluster) = (Some("another"), true), &[]), &["does not accept the token", "401"], 0);
     holds(told(|_| (), &["--odm-option", "quality=best"]), &["no option quality", "feature-quality"], 0);
     holds(told(|_| (), &["--odm-option", "feature-quality=best"]), &["one of ultra, high"], 0);
+    for own in [&["--fast"][..], &["--dtm", "dtm.tif"], &["--compress", "lerc"], &["--quality", "80"]] {
+        holds(told(|_| (), own), &[own[0], "is for polder's own engine"], 0);
+    }
     holds(told(|s| s.without = Some("dsm"), &["--dsm", "dsm.tif"]), &["no option dsm"], 0);
     holds(told(|s| s.max_images = Some(5), &[]), &["takes 5 photos at most and there are 8"], 0);
     holds(told(|s| s.result.truncate(s.result.len() / 2), &[]), &["did not come over whole"], PHOTOS);

@@ -36,7 +36,7 @@ fn a_stitch_that_is_killed_in_each_stage_goes_on_there() {
 
     let rough = tempfile::tempdir().unwrap();
     let mut finished = false;
-    for (stage, least) in [("keypoints", 2), ("keypoints", 8), ("matches", 1), ("adjustment", 1)] {
+    for (stage, least) in [("keypoints", 2), ("keypoints", 8), ("matches", 1), ("adjustment", 1), ("sweep", 1)] {
         let mut child = command(rough.path()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         let reached = wait_until(Duration::from_mins(2), || results(rough.path(), stage) >= least);
         // A quick machine may be done with the rest before it is noticed that a stage is.
@@ -47,7 +47,7 @@ fn a_stitch_that_is_killed_in_each_stage_goes_on_there() {
         let there = rough.path().join("ortho.tif").exists();
         assert!(finished || stage == "adjustment" || !there, "{stage}: nothing half-made has its name");
     }
-    assert_eq!(stitch(rough.path()), ["keypoints", "matching", "adjustment"]);
+    assert_eq!(stitch(rough.path()), ["keypoints", "matching", "adjustment", "sweep"]);
     let [calm, rough] = [calm, rough].map(|folder| fs::read(folder.path().join("ortho.tif")).unwrap());
     assert!(calm == rough, "the orthophotos have the same bytes");
 }

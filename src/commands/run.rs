@@ -33,7 +33,7 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: Args, session: &Session) -> anyhow::Result<Outcome> {
-    args.stitch.engine.check()?;
+    args.stitch.check()?;
     let model = ModelChoice::parse(args.detect.model.as_deref())?;
     let context = args.step.context(session, Role::Pipeline).await?;
     let stages = Stages::new(session.output);

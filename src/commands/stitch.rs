@@ -105,18 +105,17 @@ pub(super) struct StitchArgs {
     #[command(flatten)]
     pub(super) engine: EngineArgs,
 
-    /// How the orthophoto is compressed: jpeg and webp lose a little, deflate, zstd and lerc nothing
-    #[arg(long, env = "POLDER_COMPRESS", value_enum, default_value_t)]
-    pub(super) compress: Compress,
+    /// How the orthophoto is compressed: jpeg and webp lose a little, deflate, zstd and lerc nothing [default: jpeg]
+    #[arg(long, env = "POLDER_COMPRESS", value_enum)]
+    pub(super) compress: Option<Compress>,
 
     /// Quality of jpeg or webp, 1 to 100 [default: 90]; webp loses nothing at 100
     #[arg(long, env = "POLDER_QUALITY", value_name = "N", value_parser = clap::value_parser!(u8).range(1..=100))]
     pub(super) quality: Option<u8>,
 }
 
-#[derive(clap::ValueEnum, Clone, Copy, Debug, Default)]
+#[derive(clap::ValueEnum, Clone, Copy, Debug)]
 pub(super) enum Compress {
-    #[default]
     Jpeg,
     Webp,
     Deflate,
@@ -125,10 +124,21 @@ pub(super) enum Compress {
 }
 
 impl StitchArgs {
+    /// Refuses what another engine than polder's own would leave aside.
+    pub(super) fn check(&self) -> anyhow::Result<()> {
+        self.engine.check()?;
+        let asked =
+            [("--fast", self.fast), ("--compress", self.compress.is_some()), ("--quality", self.quality.is_some())];
+        match asked.into_iter().find(|(_, asked)| *asked) {
+            Some((option, _)) if !self.engine.is_own() => bail!(not_with_odm(option)),
+            _ => Ok(()),
+        }
+    }
+
     /// A quality for what loses nothing is left aside.
     fn cog(&self) -> CogOptions {
         let quality = self.quality.unwrap_or(CogOptions::QUALITY);
-        let compression = match self.compress {
+        let compression = match self.compress.unwrap_or(Compress::Jpeg) {
             Compress::Jpeg => Compression::Jpeg(quality),
             Compress::Webp => Compression::Webp(quality),
             Compress::Deflate => Compression::Deflate,
@@ -139,13 +149,20 @@ impl StitchArgs {
     }
 }
 
+fn not_with_odm(option: &str) -> String {
+    format!("{option} is for polder's own engine: leave it out, or leave out --engine odm")
+}
+
 fn positive(text: &str) -> Result<f64, String> {
     let number: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
     if number > 0.0 && number.is_finite() { Ok(number) } else { Err("must be more than 0".to_owned()) }
 }
 
 pub(super) fn run(args: &Args, session: &Session) -> anyhow::Result<Outcome> {
-    args.options.engine.check()?;
+    args.options.check()?;
+    if args.dtm.is_some() && !args.options.engine.is_own() {
+        bail!(not_with_odm("--dtm"));
+    }
     let rejected = match (&args.folder, &args.out, &args.project, &args.flight) {
         (Some(folder), Some(out), ..) => stitch_files(folder, out, args, session)?,
         (None, None, Some(project), Some(flight)) => {

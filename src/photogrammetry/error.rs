@@ -51,6 +51,8 @@ pub enum Error {
     TooFewGcps { usable: usize, total: usize },
     #[error("the folder for {path} does not exist: make it first or choose another --out")]
     NoOutputFolder { path: PathBuf },
+    #[error("{path} is named for two of the orthophoto, the surface and the terrain: give each a file of its own")]
+    SameOutput { path: PathBuf },
     #[error(
         "the orthophoto would be {width} × {height} pixels at {gsd_m} m: a photo is probably placed wrongly, or choose a \
          larger --gsd"

@@ -19,7 +19,7 @@ use super::{
     error::{Error, Result},
     exposure::Exposure,
     gcp::{self, Gcp},
-    kept::Kept,
+    kept::{Kept, Key},
     mosaic::{Mosaic, Terrain},
     orient::{Oriented, no_geometry},
     orthorectify::{Grid, native_gsd_m, union, views_of},
@@ -60,9 +60,7 @@ impl Options {
     fn go_on(&self) -> Result<()> {
         if self.stop.as_ref().is_some_and(|stop| stop.load(Ordering::Relaxed)) { Err(Error::Stopped) } else { Ok(()) }
     }
-}
 
-impl Options {
     /// What was asked for, for the report: paths without their folders, points by their number.
     fn described(&self) -> Value {
         let file = |path: &PathBuf| path.file_name().map(|name| name.to_string_lossy().into_owned());
@@ -73,6 +71,7 @@ impl Options {
             "fast": self.fast,
             "crs": self.crs.map(|crs| crs.to_string()),
             "gsd_m": self.gsd_m,
+            "compression": self.cog.compression.to_string(),
             "surveyed_points": self.gcps.len(),
         })
     }
@@ -98,9 +97,13 @@ pub struct Progress {
 /// # Errors
 /// [`Error::NoPhotos`], [`Error::NoPosition`], [`Error::TooFewPhotos`] and [`Error::NoOverlap`] when the photos cannot make an
 /// orthophoto; [`Error::GcpElsewhere`], [`Error::TooFewGcps`] for wrong surveyed points; [`Error::NoOutputFolder`],
-/// [`Error::TooLarge`], [`Error::Raster`] when it cannot be written; [`Error::Stopped`]. Nothing half-written is left.
+/// [`Error::SameOutput`], [`Error::TooLarge`], [`Error::Raster`] when it cannot be written; [`Error::Stopped`]. Nothing half-written is left.
 pub fn stitch(photos: &[PhotoInput], options: &Options, progress: &(dyn Fn(Progress) + Sync)) -> Result<Report> {
-    for path in std::iter::once(&options.out).chain(&options.dsm).chain(&options.dtm) {
+    let outputs: Vec<&PathBuf> = std::iter::once(&options.out).chain(&options.dsm).chain(&options.dtm).collect();
+    for (index, &path) in outputs.iter().enumerate() {
+        if outputs[..index].contains(&path) {
+            return Err(Error::SameOutput { path: path.clone() });
+        }
         if path.parent().is_some_and(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()) {
             return Err(Error::NoOutputFolder { path: path.clone() });
         }
@@ -132,7 +135,9 @@ pub fn stitch(photos: &[PhotoInput], options: &Options, progress: &(dyn Fn(Progr
     options.go_on()?;
     let mut ground = stages.run("surface", |_| Ground::of(&block))?;
     if !options.fast {
-        stages.run("sweep", |tell| ground.sweep(&flight, &block, tell))?;
+        let made_of = Key::of(&(&block, &keys));
+        ground.surface =
+            stages.run("sweep", |tell| kept.try_get("sweep", &made_of, || ground.sweep(&flight, &block, tell)))?;
     }
     options.go_on()?;
     let views = views_of(&block, ground.height_m);
@@ -248,8 +253,8 @@ impl Ground {
         Ok(Self { height_m: tie_height, surface, flying_height_m, gsd_m })
     }
 
-    /// Replaces the surface of the tie points by one of everything that stands on the ground.
-    fn sweep(&mut self, flight: &Flight, block: &Block, tell: &(dyn Fn(f64) + Sync)) -> Result<()> {
+    /// The surface with everything that stands on the ground, in place of that of the tie points.
+    fn sweep(&self, flight: &Flight, block: &Block, tell: &(dyn Fn(f64) + Sync)) -> Result<Surface> {
         let views = views_of(block, self.height_m);
         let points: Vec<Vector3<f64>> = block.points.iter().map(|point| point.position).collect();
         let scene = Scene {
@@ -261,7 +266,6 @@ impl Ground {
             gsd_m: self.gsd_m,
         };
         let extent = union(views.iter().map(|view| view.extent));
-        self.surface = sweep(&scene, extent, tell)?;
-        Ok(())
+        sweep(&scene, extent, tell)
     }
 }

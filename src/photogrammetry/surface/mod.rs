@@ -14,6 +14,7 @@ use std::ops::Range;
 use nalgebra::{Matrix3, Vector3};
 use rayon::prelude::*;
 use rstar::{RTree, primitives::GeomWithData};
+use serde::{Deserialize, Serialize};
 
 use self::{
     outside::Grid,
@@ -24,7 +25,7 @@ pub use sight::Sight;
 use super::photos::median;
 
 /// Heights on a grid of the local frame, metres; row 0 is the southernmost.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Surface {
     /// East and north of the first grid point.
     origin: [f64; 2],

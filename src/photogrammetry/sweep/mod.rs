@@ -155,7 +155,7 @@ struct Look {
 }
 
 impl Block<'_> {
-    /// Decodes the photos that see some of a block, steep enough to be chosen.
+    /// Decodes the photos that see some of a block.
     fn pictures_near(&self, pictures: &mut Pictures<'_>, cells: [&Range<usize>; 2]) -> Result<Near> {
         let reach = (MARGIN * 4) as f64;
         let side = |axis: usize, cell: f64| self.origin[axis] + cell * self.cell_m;
@@ -164,12 +164,8 @@ impl Block<'_> {
         let south = side(1, cells[1].start as f64 - reach);
         let north = side(1, cells[1].end as f64 + reach);
         let views = self.scene.views;
-        let near: Vec<usize> = (0..views.len())
-            .filter(|&view| {
-                let [w, s, e, n] = views[view].extent;
-                w < east && e > west && s < north && n > south
-            })
-            .collect();
+        let near: Vec<usize> =
+            (0..views.len()).filter(|&view| views[view].may_touch(&[west, south, east, north])).collect();
         let photos: Vec<usize> = near.iter().map(|&view| views[view].photo).collect();
         Ok(near.into_iter().zip(pictures.load(&photos)?).collect())
     }
@@ -249,7 +245,8 @@ impl Block<'_> {
             .unwrap_or_else(|| coarser.map_or(0.0, |look| 0.5 * look.step_m));
     }
 
-    /// Heights of a tile's cells and the distance of its layers; `None` where fewer than two photos see all of it.
+    /// Heights of a tile's cells and the distance of its layers; `None` where no two photos see
+    /// enough of it from places far enough apart.
     fn look_at_tile(
         &self,
         look: &Look,
@@ -297,8 +294,8 @@ impl Block<'_> {
         Some((tile.step_m, cells))
     }
 
-    /// Whether all around the tile the coarser look found the ground where the tie points say, and nothing on it: a finer look would
-    /// only bring its own noise.
+    /// Whether all around the tile the coarser look found the ground where the tie points say, and nothing on it: a
+    /// finer look would only bring its own noise.
     fn tells_nothing_new(&self, tile: &Tile, first: [i64; 2], look: &Look) -> bool {
         let cells =
             (0..tile.rows).step_by(2).flat_map(|row| (0..tile.columns).step_by(2).map(move |column| [column, row]));

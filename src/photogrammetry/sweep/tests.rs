@@ -8,6 +8,7 @@ use super::{Scene, sweep};
 use crate::{
     photogrammetry::{
         camera::{Camera, Exterior, rotation_of},
+        error::Result,
         orthorectify::View,
         surface::{Extent, Surface},
     },
@@ -86,22 +87,27 @@ fn views(folder: &Path) -> Vec<View> {
         .collect()
 }
 
+/// Sweeps the ground under photos of a folder, tie points given.
+fn swept(folder: &Path, views: &[View], points: &[Vector3<f64>]) -> Result<Surface> {
+    let base = Surface::from_points(points, EXTENT, HEIGHT_M, GSD_M).unwrap();
+    let scene = Scene {
+        views,
+        read: &|photo| Ok(read_photo(&folder.join(format!("{photo}.jpg")))?),
+        base: &base,
+        points,
+        flying_height_m: HEIGHT_M,
+        gsd_m: GSD_M,
+    };
+    sweep(&scene, EXTENT, &|_| ())
+}
+
 #[test]
 fn a_house_stands_where_tie_points_know_only_the_ground() {
     let folder = tempfile::tempdir().unwrap();
     let views = views(folder.path());
     let points: Vec<Vector3<f64>> =
         (0..900).map(|i| Vector3::new(f64::from(i % 30) - 15.0, f64::from(i / 30) - 15.0, 0.0)).collect();
-    let base = Surface::from_points(&points, EXTENT, HEIGHT_M, GSD_M).unwrap();
-    let scene = Scene {
-        views: &views,
-        read: &|photo| Ok(read_photo(&folder.path().join(format!("{photo}.jpg")))?),
-        base: &base,
-        points: &points,
-        flying_height_m: HEIGHT_M,
-        gsd_m: GSD_M,
-    };
-    let surface = sweep(&scene, EXTENT, &|_| ()).unwrap();
+    let surface = swept(folder.path(), &views, &points).unwrap();
 
     let [west, south, east, north, top] = HOUSE;
     let (mut wrong, mut asked) = (0, 0);
@@ -139,15 +145,6 @@ fn a_photo_that_was_deleted_meanwhile_is_named() {
     let views = views(folder.path());
     std::fs::remove_file(folder.path().join("4.jpg")).unwrap();
     let points = [[-15.0, -15.0], [15.0, -15.0], [0.0, 15.0], [3.0, 2.0]].map(|[x, y]| Vector3::new(x, y, 0.0));
-    let base = Surface::from_points(&points, EXTENT, HEIGHT_M, GSD_M).unwrap();
-    let scene = Scene {
-        views: &views,
-        read: &|photo| Ok(read_photo(&folder.path().join(format!("{photo}.jpg")))?),
-        base: &base,
-        points: &points,
-        flying_height_m: HEIGHT_M,
-        gsd_m: GSD_M,
-    };
-    let error = sweep(&scene, EXTENT, &|_| ()).unwrap_err();
+    let error = swept(folder.path(), &views, &points).unwrap_err();
     assert!(error.to_string().contains("4.jpg"), "{error}");
 }

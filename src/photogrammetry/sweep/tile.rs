@@ -73,7 +73,7 @@ impl Tile {
         let mut seen: Vec<(usize, f64, Vector2<f64>)> = views
             .iter()
             .enumerate()
-            .filter(|(_, view)| near(view, &middle))
+            .filter(|(_, view)| view.may_see(&middle))
             .map(|(index, view)| (index, self.share_seen(view), slant(view)))
             .filter(|(_, share, _)| *share > 0.0)
             .collect();
@@ -118,10 +118,4 @@ fn all_round(others: Vec<Chosen>) -> Vec<Chosen> {
     let room = PARTNERS.saturating_sub(taken.len());
     taken.extend(left.into_iter().take(room));
     taken
-}
-
-fn near(view: &View, point: &Vector3<f64>) -> bool {
-    let [west, south, east, north] = view.extent;
-    let margin = 0.2 * (east - west).max(north - south);
-    point.x > west - margin && point.x < east + margin && point.y > south - margin && point.y < north + margin
 }

@@ -66,10 +66,10 @@ fn a_stitch_starts_where_something_is_new() {
     let (kept, first) = made(0.05, true);
     assert!(kept.is_empty(), "{kept:?}");
     let (kept, again) = made(0.05, true);
-    assert_eq!(kept, ["keypoints", "matching", "adjustment"]);
+    assert_eq!(kept, ["keypoints", "matching", "adjustment", "sweep"]);
     assert!(first == again, "the same pixels");
     let (kept, coarse) = made(0.1, true);
-    assert_eq!(kept, ["keypoints", "matching", "adjustment"]);
+    assert_eq!(kept, ["keypoints", "matching", "adjustment", "sweep"]);
     assert!(coarse == made(0.1, false).1, "as without anything kept");
 
     // One photo is another: its keypoints and all that follows from them are made again.
@@ -79,6 +79,6 @@ fn a_stitch_starts_where_something_is_new() {
     let before = stages();
     let (kept, changed) = made(0.05, true);
     assert!(kept.is_empty() && changed == made(0.05, false).1, "{kept:?}");
-    // Keypoints of one photo, the pairs of those that it is the second of, its own, and the adjustment.
-    assert!((3..=6).contains(&(stages() - before)), "{}", stages() - before);
+    // Keypoints of one photo, the pairs of those that it is the second of, its own, the adjustment, and the sweep.
+    assert!((4..=7).contains(&(stages() - before)), "{}", stages() - before);
 }
