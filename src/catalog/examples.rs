@@ -81,6 +81,7 @@ pub fn orthophoto() -> Orthophoto {
         footprint: RING.to_vec(),
         taken: Moment::Between(noon(), noon()),
         dsm: Some((object(Layer::Ortho, &key("dsm"), COG), grid)),
+        dtm: Some((object(Layer::Ortho, &key("dtm"), COG), grid)),
         report: Some(object(Layer::Ortho, &key("report"), "application/json")),
         report_page: Some(object(Layer::Ortho, &key("report_page"), "text/html")),
         thumbnail: Some(object(Layer::Ortho, &key("thumbnail"), "image/jpeg")),

@@ -23,6 +23,8 @@ pub struct Orthophoto {
     /// When its photos were taken.
     pub taken: Moment,
     pub dsm: Option<(ObjectRef, Grid)>,
+    /// The ground without what stands on it.
+    pub dtm: Option<(ObjectRef, Grid)>,
     pub report: Option<ObjectRef>,
     /// The report as a page for people.
     pub report_page: Option<ObjectRef>,
@@ -68,12 +70,15 @@ impl Orthophoto {
         cog.bands = ["red", "green", "blue"].map(color_band).to_vec();
         cog.data_type = Some(DataType::UInt8);
         add_asset(item, "ortho", &self.cog, scheme, on_grid(cog, &self.grid));
-        if let Some((object, grid)) = &self.dsm {
-            let mut dsm = asset_of(object, "Surface heights (DSM)", &["data", "dsm"]);
-            dsm.data_type = Some(DataType::Float32);
-            dsm.nodata = Some(-9999.0);
-            dsm.unit = Some("m".to_owned());
-            add_asset(item, "dsm", object, scheme, on_grid(dsm, grid));
+        for (name, title, heights) in
+            [("dsm", "Surface heights (DSM)", &self.dsm), ("dtm", "Terrain heights (DTM)", &self.dtm)]
+        {
+            let Some((object, grid)) = heights else { continue };
+            let mut asset = asset_of(object, title, &["data", name]);
+            asset.data_type = Some(DataType::Float32);
+            asset.nodata = Some(-9999.0);
+            asset.unit = Some("m".to_owned());
+            add_asset(item, name, object, scheme, on_grid(asset, grid));
         }
         if let Some(object) = &self.thumbnail {
             add_asset(item, "thumbnail", object, scheme, asset_of(object, "Thumbnail", &["thumbnail"]));

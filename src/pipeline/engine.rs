@@ -70,7 +70,7 @@ impl Ready {
         }
     }
 
-    /// Stitches, and writes `ortho.tif` and `dsm.tif` in the folder `work`.
+    /// Stitches, and writes `ortho.tif`, `dsm.tif` and, where walls were looked for, `dtm.tif` in the folder `work`.
     ///
     /// # Errors
     /// Those of the engine.
@@ -89,8 +89,9 @@ impl Ready {
             Self::Own => {
                 let kept = Some(kept.join(super::STAGES));
                 let (cog, fast) = (request.cog, request.fast);
-                let options =
-                    photogrammetry::Options { out, dsm, dtm: None, fast, crs, gsd_m, gcps, kept, cog, stop: None };
+                // A surface of tie points has nothing standing on it to take away.
+                let dtm = (!fast).then(|| work.join("dtm.tif"));
+                let options = photogrammetry::Options { out, dsm, dtm, fast, crs, gsd_m, gcps, kept, cog, stop: None };
                 let mut report = own(inputs, options, observer).await?;
                 report.title = format!("{} · {}", request.project, request.flight);
                 Ok(Report::Own(Box::new(report)))

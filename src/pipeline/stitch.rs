@@ -17,7 +17,7 @@ use super::{
     lineage::{moment, object_of, span, upstream},
 };
 use crate::{
-    catalog::{COG, Flight, Grid, Layer, Orthophoto, Processing, Project, RunId, StoredItem, Upstream},
+    catalog::{COG, Flight, Grid, Layer, ObjectRef, Orthophoto, Processing, Project, RunId, StoredItem, Upstream},
     photogrammetry::PhotoInput,
     raster::{self, CogOptions, Raster},
     spatial::Crs,
@@ -60,7 +60,8 @@ pub struct StitchSummary {
 /// The folder, in that of the work, where finished stages are kept.
 pub const STAGES: &str = "stages";
 
-/// Stitches a flight and publishes the orthophoto with its surface model, report (as JSON and as a page) and thumbnail.
+/// Stitches a flight and publishes the orthophoto with its surface and terrain models, report (as JSON and as a page)
+/// and thumbnail.
 ///
 /// # Errors
 /// [`Error::UnknownFlight`], [`Error::Photogrammetry`] and [`Error::Odm`] (which say what to do), [`Error::Storage`],
@@ -184,12 +185,9 @@ async fn publish(
 
     let (storage, keys) = (&context.storage, Keys::of(request, run));
     let cog = storage.put_file(Layer::Ortho, &keys.orthophoto, &ortho, COG).await?;
-    let dsm = if report.has_surface() {
-        let object = storage.put_file(Layer::Ortho, &keys.dsm, &dsm, COG).await?;
-        Some((object, tokio::task::spawn_blocking(move || grid_of(&Raster::open(dsm)?)).await??))
-    } else {
-        None
-    };
+    let dsm = if report.has_surface() { Some(put_heights(context, &keys.dsm, dsm).await?) } else { None };
+    let dtm = work.join("dtm.tif");
+    let dtm = if dtm.is_file() { Some(put_heights(context, &keys.dtm, dtm).await?) } else { None };
     let json = report.to_json();
     let report_object = storage.put_bytes(Layer::Ortho, &keys.report, json.into(), "application/json").await?;
     let report_page = match page {
@@ -209,6 +207,7 @@ async fn publish(
         footprint,
         taken: moment(span(photos).unwrap_or_else(|| (Utc::now(), Utc::now()))),
         dsm,
+        dtm,
         report: Some(report_object),
         report_page,
         thumbnail: Some(thumbnail),
@@ -221,10 +220,16 @@ async fn publish(
     Ok(version_id)
 }
 
+async fn put_heights(context: &Context, key: &ObjectKey, path: PathBuf) -> Result<(ObjectRef, Grid)> {
+    let object = context.storage.put_file(Layer::Ortho, key, &path, COG).await?;
+    Ok((object, tokio::task::spawn_blocking(move || grid_of(&Raster::open(path)?)).await??))
+}
+
 /// Where the files of a run go.
 struct Keys {
     orthophoto: ObjectKey,
     dsm: ObjectKey,
+    dtm: ObjectKey,
     report: ObjectKey,
     report_page: ObjectKey,
     thumbnail: ObjectKey,
@@ -237,6 +242,7 @@ impl Keys {
         Self {
             orthophoto: key(|(project, flight, run)| ObjectKey::Orthophoto { project, flight, run }),
             dsm: key(|(project, flight, run)| ObjectKey::Dsm { project, flight, run }),
+            dtm: key(|(project, flight, run)| ObjectKey::Dtm { project, flight, run }),
             report: key(|(project, flight, run)| ObjectKey::Report { project, flight, run }),
             report_page: key(|(project, flight, run)| ObjectKey::ReportPage { project, flight, run }),
             thumbnail: key(|(project, flight, run)| ObjectKey::Thumbnail { project, flight, run }),

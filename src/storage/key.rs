@@ -24,6 +24,8 @@ pub enum ObjectKey {
     Orthophoto { project: String, flight: String, run: String },
     /// The surface model made with the orthophoto.
     Dsm { project: String, flight: String, run: String },
+    /// The terrain model: the surface without what stands on it.
+    Dtm { project: String, flight: String, run: String },
     /// What the stitcher has to say about its work.
     Report { project: String, flight: String, run: String },
     /// The same as a page for people.
@@ -58,6 +60,7 @@ impl ObjectKey {
             Self::Photo { .. } => Layer::Raw,
             Self::Orthophoto { .. }
             | Self::Dsm { .. }
+            | Self::Dtm { .. }
             | Self::Report { .. }
             | Self::ReportPage { .. }
             | Self::Thumbnail { .. } => Layer::Ortho,
@@ -78,6 +81,7 @@ impl ObjectKey {
             }
             Self::Orthophoto { project, flight, run } => in_flight(project, flight, "ortho", run, "tif"),
             Self::Dsm { project, flight, run } => in_flight(project, flight, "ortho", run, "dsm.tif"),
+            Self::Dtm { project, flight, run } => in_flight(project, flight, "ortho", run, "dtm.tif"),
             Self::Report { project, flight, run } => in_flight(project, flight, "ortho", run, "report.json"),
             Self::ReportPage { project, flight, run } => in_flight(project, flight, "ortho", run, "report.html"),
             Self::Thumbnail { project, flight, run } => in_flight(project, flight, "ortho", run, "thumbnail.jpg"),
@@ -180,6 +184,7 @@ mod tests {
         let keys = [
             ObjectKey::Orthophoto { project: project.clone(), flight: flight.clone(), run: run.clone() },
             ObjectKey::Dsm { project: project.clone(), flight: flight.clone(), run: run.clone() },
+            ObjectKey::Dtm { project: project.clone(), flight: flight.clone(), run: run.clone() },
             ObjectKey::Report { project: project.clone(), flight: flight.clone(), run: run.clone() },
             ObjectKey::ReportPage { project: project.clone(), flight: flight.clone(), run: run.clone() },
             ObjectKey::Thumbnail { project: project.clone(), flight: flight.clone(), run: run.clone() },
@@ -194,6 +199,7 @@ mod tests {
             [
                 "projects/p/f/ortho-r1.tif",
                 "projects/p/f/ortho-r1.dsm.tif",
+                "projects/p/f/ortho-r1.dtm.tif",
                 "projects/p/f/ortho-r1.report.json",
                 "projects/p/f/ortho-r1.report.html",
                 "projects/p/f/ortho-r1.thumbnail.jpg",

@@ -66,7 +66,7 @@ pub fn reports(flight: &Flight, block: &Block, fit: &Fit) -> Vec<CameraReport> {
             prior: before[at],
             prior_sigma: group.sigma[at],
             adjusted: after[at],
-            sigma: None,
+            sigma: block.precision.as_ref().map(|precision| precision.cameras[index][at]).filter(|sigma| *sigma > 0.0),
         };
         CameraReport {
             camera: group.label.clone(),

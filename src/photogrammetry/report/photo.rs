@@ -91,7 +91,7 @@ pub fn reports(flight: &Flight, block: &Block, exposure: &Exposure, fit: &Fit, g
                 height_above_ground_m: centre.z - ground_m,
                 gps_residual_m: super::agreement::residual(photo, adjusted, block).map(Into::into),
                 gps_sigma_m: photo.gps.map(|gps| [gps.sigma_horizontal_m, gps.sigma_vertical_m]),
-                sigma_m: None,
+                sigma_m: block.precision.as_ref().map(|precision| precision.photos[index].centre_m.into()),
                 gain: exposure.gain(index),
             }
         })
