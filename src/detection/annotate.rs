@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     fn finding(class: &str, pixel_box: [f64; 4]) -> Finding {
-        Finding { class: class.to_owned(), confidence: 0.9, ring: vec![], pixel_box }
+        Finding { class: class.to_owned(), confidence: 0.9, ring: vec![], pixel_box, chip: 0 }
     }
 
     #[test]

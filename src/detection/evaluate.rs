@@ -82,7 +82,8 @@ mod tests {
     use super::*;
 
     fn finding(left: f64, confidence: f64) -> Finding {
-        Finding { class: "trap".to_owned(), confidence, ring: vec![], pixel_box: [left, 0.0, left + 10.0, 10.0] }
+        let pixel_box = [left, 0.0, left + 10.0, 10.0];
+        Finding { class: "trap".to_owned(), confidence, ring: vec![], pixel_box, chip: 0 }
     }
 
     fn truth(left: f64) -> Truth {

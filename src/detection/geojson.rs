@@ -89,6 +89,7 @@ mod tests {
             confidence: 0.875,
             ring: vec![[x, y], [x + 1.0, y], [x + 1.0, y + 1.0], [x, y + 1.0], [x, y]],
             pixel_box: [0.0; 4],
+            chip: 0,
         }
     }
 

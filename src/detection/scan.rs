@@ -66,6 +66,8 @@ pub struct Finding {
     pub ring: Vec<[f64; 2]>,
     /// The box on the raster: left, top, right, bottom, in its pixels.
     pub pixel_box: [f64; 4],
+    /// Number of the chip that owns it, in reading order.
+    pub chip: usize,
 }
 
 /// Finds everything on a raster, most confident first.
@@ -86,13 +88,14 @@ pub fn detect_raster(
     let places: Vec<_> = chips::grid(raster.size(), chip_extent(raster, detector)?, options.overlap).collect();
     let candidates = search(raster, detector, options, &places, progress)?;
     let names = &detector.spec().names;
-    let finding = |PixelBox { left, top, right, bottom, class, confidence }: PixelBox| Finding {
-        class: names[class].clone(),
-        confidence,
-        ring: georeference::ring(&PixelBox { left, top, right, bottom, class, confidence }, &transform),
-        pixel_box: [left, top, right, bottom],
+    let finding = |Candidate { found, chip, .. }: Candidate| Finding {
+        class: names[found.class].clone(),
+        confidence: found.confidence,
+        ring: georeference::ring(&found, &transform),
+        pixel_box: [found.left, found.top, found.right, found.bottom],
+        chip,
     };
-    Ok(nms::merge(candidates, options.iou).into_iter().map(|candidate| finding(candidate.found)).collect())
+    Ok(nms::merge(candidates, options.iou).into_iter().map(finding).collect())
 }
 
 /// Returns how many raster pixels a chip covers, `[width, height]`.
