@@ -23,6 +23,7 @@ mod dispatch;
 mod error;
 mod exposure;
 mod gcp;
+mod heights;
 mod kept;
 mod keypoints;
 mod look;

@@ -19,6 +19,7 @@ use super::{
     error::{Error, Result},
     exposure::Exposure,
     gcp::{self, Gcp},
+    heights::Heights,
     kept::{Kept, Key},
     mosaic::{Mosaic, Terrain},
     orient::{Oriented, no_geometry},
@@ -61,6 +62,20 @@ impl Options {
         if self.stop.as_ref().is_some_and(|stop| stop.load(Ordering::Relaxed)) { Err(Error::Stopped) } else { Ok(()) }
     }
 
+    /// Refuses, before any work, files that cannot be written.
+    fn check_outputs(&self) -> Result<()> {
+        let outputs: Vec<&PathBuf> = std::iter::once(&self.out).chain(&self.dsm).chain(&self.dtm).collect();
+        for (index, &path) in outputs.iter().enumerate() {
+            if outputs[..index].contains(&path) {
+                return Err(Error::SameOutput { path: path.clone() });
+            }
+            if path.parent().is_some_and(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()) {
+                return Err(Error::NoOutputFolder { path: path.clone() });
+            }
+        }
+        Ok(())
+    }
+
     /// What was asked for, for the report: paths without their folders, points by their number.
     fn described(&self) -> Value {
         let file = |path: &PathBuf| path.file_name().map(|name| name.to_string_lossy().into_owned());
@@ -99,15 +114,7 @@ pub struct Progress {
 /// orthophoto; [`Error::GcpElsewhere`], [`Error::TooFewGcps`] for wrong surveyed points; [`Error::NoOutputFolder`],
 /// [`Error::SameOutput`], [`Error::TooLarge`], [`Error::Raster`] when it cannot be written; [`Error::Stopped`]. Nothing half-written is left.
 pub fn stitch(photos: &[PhotoInput], options: &Options, progress: &(dyn Fn(Progress) + Sync)) -> Result<Report> {
-    let outputs: Vec<&PathBuf> = std::iter::once(&options.out).chain(&options.dsm).chain(&options.dtm).collect();
-    for (index, &path) in outputs.iter().enumerate() {
-        if outputs[..index].contains(&path) {
-            return Err(Error::SameOutput { path: path.clone() });
-        }
-        if path.parent().is_some_and(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()) {
-            return Err(Error::NoOutputFolder { path: path.clone() });
-        }
-    }
+    options.check_outputs()?;
     let kept = Kept::open(options.kept.as_deref());
     let mut stages = Stages { done: Vec::new(), progress, kept: &kept };
     let total = photos.len();
@@ -173,12 +180,16 @@ pub fn stitch(photos: &[PhotoInput], options: &Options, progress: &(dyn Fn(Progr
         };
         mosaic.write(&options.out, options.cog, &tell)
     })?;
+    let heights = Heights::of(&flight, &surveyed, crs);
+    if options.dsm.is_some() || options.dtm.is_some() {
+        notes.extend(heights.note(crs));
+    }
     let cells = Grid::covering(&flight, extent, ground.height_m, crs, ground.surface.cell_m())?;
     if let Some(path) = &options.dsm {
-        stages.run("dsm", |_| mosaic.write_heights(&ground.surface, path, &cells))?;
+        stages.run("dsm", |_| mosaic.write_heights(&ground.surface, &heights, path, &cells))?;
     }
     if let Some(path) = &options.dtm {
-        stages.run("dtm", |_| mosaic.write_heights(&ground.surface.ground(), path, &cells))?;
+        stages.run("dtm", |_| mosaic.write_heights(&ground.surface.ground(), &heights, path, &cells))?;
     }
 
     let findings = Findings {
@@ -190,6 +201,7 @@ pub fn stitch(photos: &[PhotoInput], options: &Options, progress: &(dyn Fn(Progr
         surface: &ground.surface,
         exposure: &exposure,
         grid,
+        heights,
         ground_m: ground.height_m,
         gsd_m,
         flying_height_m: ground.flying_height_m,

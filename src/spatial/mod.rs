@@ -14,6 +14,8 @@ mod gsd;
 mod local;
 #[cfg(feature = "gdal")]
 mod projection;
+#[cfg(feature = "gdal")]
+mod undulation;
 
 pub use bbox::Bbox;
 pub use crs::Crs;
@@ -26,6 +28,8 @@ pub use gsd::gsd_m;
 pub use local::LocalFrame;
 #[cfg(feature = "gdal")]
 pub use projection::Projection;
+#[cfg(feature = "gdal")]
+pub use undulation::Undulation;
 
 /// What the functions of this module return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -36,6 +36,7 @@ use self::{
 use super::{
     error::Result,
     exposure::Exposure,
+    heights::Heights,
     orthorectify::{Grid, ground_point},
     reduced::Reduced,
     surface::Surface,
@@ -118,11 +119,11 @@ impl Mosaic<'_> {
         PhotoCache::new(photos.collect(), CACHE_BYTES)
     }
 
-    /// Writes a surface as a COG of ellipsoidal heights, at its own cell size, where some photo sees it.
+    /// Writes a surface as a COG of heights above their zero, at its own cell size, where some photo sees it.
     ///
     /// # Errors
     /// [`super::Error::Raster`] when the disk is full; the target is untouched then.
-    pub fn write_heights(&self, surface: &Surface, target: &Path, grid: &Grid) -> Result<()> {
+    pub fn write_heights(&self, surface: &Surface, heights: &Heights, target: &Path, grid: &Grid) -> Result<()> {
         let Terrain { flight, views, ground_m, .. } = &self.terrain;
         let mut writer = DemWriter::create(target, grid.size, grid.transform, grid.crs)?;
         let to_lonlat = Projection::new(grid.crs, Crs::WGS84)?;
@@ -136,7 +137,7 @@ impl Mosaic<'_> {
                     if !views.iter().any(|view| view.may_see(&point) && view.see(&point).is_some()) {
                         return DEM_NODATA;
                     }
-                    flight.frame.to_lonlat([point.x, point.y, point.z])[2] as f32
+                    heights.height_of(flight.frame.to_lonlat([point.x, point.y, point.z])) as f32
                 })
                 .collect();
             writer.write(at, size, &heights)?;

@@ -31,6 +31,7 @@ use super::{
     bundle::Block,
     exposure::Exposure,
     gcp::{Role, Surveyed},
+    heights::Heights,
     orthorectify::{Grid, View},
     photos::{Flight, PhotoInput, median},
     surface::Surface,
@@ -43,7 +44,7 @@ pub use overlap::Overlap;
 pub use page::Picture;
 pub use photo::{PhotoCounts, PhotoReport, RejectedPhoto};
 pub use stage::{StageReport, peak_memory_mb};
-pub use survey::{SurveyResidual, SurveyRmse};
+pub use survey::{SurveyResidual, SurveyRmse, georeferenced_by};
 
 /// `report.json`: what a stitch made of its photos.
 #[derive(Clone, Debug, Serialize)]
@@ -77,6 +78,8 @@ pub struct Report {
     pub covered_m2: f64,
     /// What its place rests on: `gps`, `rtk gps`, `control points` or `gps and too few control points`.
     pub georeferenced_by: &'static str,
+    /// What heights count from: `NAP`, `WGS 84 ellipsoid`, `control points` or `recorded altitudes`.
+    pub heights_from: &'static str,
     /// Sets of photos that matches hold together, the largest first; more than one when the flight has holes.
     pub blocks: Vec<BlockReport>,
     pub frame: Frame,
@@ -117,6 +120,7 @@ pub struct Findings<'a> {
     pub surface: &'a Surface,
     pub exposure: &'a Exposure,
     pub grid: Grid,
+    pub heights: Heights,
     /// Height of the ground in the local frame.
     pub ground_m: f64,
     pub gsd_m: f64,
@@ -157,7 +161,8 @@ impl Findings<'_> {
             size_px: grid.size,
             covered_pixels: self.covered_pixels,
             covered_m2: self.covered_pixels as f64 * unit_m2,
-            georeferenced_by: survey::georeferenced_by(flight, control_points.len()),
+            georeferenced_by: georeferenced_by(flight, control_points.len()),
+            heights_from: self.heights.from,
             blocks: self.blocks,
             frame: Frame { longitude, latitude, height_m },
             gps: compare_with_gps(flight, block),

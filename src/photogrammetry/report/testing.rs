@@ -31,6 +31,7 @@ pub fn sample() -> Report {
         covered_pixels: 5_000_000,
         covered_m2: 2000.0,
         georeferenced_by: "gps",
+        heights_from: "recorded altitudes",
         blocks: Vec::new(),
         frame: Frame { longitude: 5.4, latitude: 51.85, height_m: 5.0 },
         gps: Some(GpsAgreement {

@@ -11,6 +11,8 @@ fn what_cannot_be_stitched_says_why_and_leaves_nothing() {
     assert!(matches!(stitch_quietly(&photos[..1], out.clone()), Err(Error::TooFewPhotos { usable: 1, .. })));
     let nowhere = folder.path().join("missing/ortho.tif");
     assert!(matches!(stitch_quietly(&photos, nowhere), Err(Error::NoOutputFolder { .. })));
+    let twice = Options { out: out.clone(), dsm: Some(out.clone()), ..Options::default() };
+    assert!(matches!(stitch(&photos, &twice, &|_| ()), Err(Error::SameOutput { .. })));
 
     // Three photos a hundred metres apart, with grounds of their own.
     let mut apart = photos[..3].to_vec();

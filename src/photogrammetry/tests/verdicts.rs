@@ -83,7 +83,7 @@ const MEMBERS: &str = "verdict reasons advice notes title \
     photos.total photos.used photos.rejected[].name photos.rejected[].reason photos.rejected[].longitude \
     photos.rejected[].latitude photos.rejected[].east_m photos.rejected[].north_m photos.rejected[].off_nadir_deg taken \
     reprojection_rmse_px gsd_m height_above_ground_m relative_altitude_m tie_points sightings crs size_px covered_pixels \
-    covered_m2 georeferenced_by frame.longitude frame.latitude frame.height_m \
+    covered_m2 georeferenced_by heights_from frame.longitude frame.latitude frame.height_m \
     gps.photos gps.horizontal_rmse_m gps.vertical_rmse_m gps.scale_ppm gps.scale_sigma_ppm gps.scale_limit_ppm \
     gps.rotation_mrad gps.rotation_sigma_mrad gps.rotation_limit_mrad gps.tilt_mrad gps.tilt_sigma_mrad \
     gps.tilt_limit_mrad gps.sigma_horizontal_m gps.sigma_vertical_m gps.spread_m gps.east.mean_m gps.east.rmse_m \
@@ -124,7 +124,8 @@ fn a_report_has_its_members_and_agrees_with_itself_and_with_the_flight() {
     assert!(missing.is_empty(), "{missing:?} of {found:?}");
 
     assert_eq!((report.verdict.as_str(), report.reasons.len()), ("ok", 0), "{}", report.verdict);
-    assert_eq!((report.title.as_str(), report.georeferenced_by), ("dijk & dam", "control points"));
+    let by = (report.georeferenced_by, report.heights_from);
+    assert_eq!((report.title.as_str(), by), ("dijk & dam", ("control points", "control points")));
     let rejected = &report.photos.rejected[0];
     assert_eq!((rejected.name.as_str(), rejected.off_nadir_deg), ("photo_7.jpg", Some(70.0)));
     // The last photo of the second strip was taken over its beginning.

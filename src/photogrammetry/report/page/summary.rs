@@ -100,6 +100,7 @@ pub fn table(out: &mut String, report: &Report) {
     row("Ground covered", area(report.covered_m2));
     row("Coordinate system", Text(&report.crs).to_string());
     row("Placed by", placed_by(report).to_owned());
+    row("Heights from", report.heights_from.to_owned());
     let aircraft = report
         .relative_altitude_m
         .map_or(String::new(), |height| format!(" (the aircraft says {height:.1} m above take-off)"));
