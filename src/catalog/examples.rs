@@ -82,6 +82,7 @@ pub fn orthophoto() -> Orthophoto {
         taken: Moment::Between(noon(), noon()),
         dsm: Some((object(Layer::Ortho, &key("dsm"), COG), grid)),
         dtm: Some((object(Layer::Ortho, &key("dtm"), COG), grid)),
+        cameras: Some(object(Layer::Ortho, &key("cameras"), "application/json")),
         report: Some(object(Layer::Ortho, &key("report"), "application/json")),
         report_page: Some(object(Layer::Ortho, &key("report_page"), "text/html")),
         thumbnail: Some(object(Layer::Ortho, &key("thumbnail"), "image/jpeg")),

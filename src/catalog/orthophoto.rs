@@ -25,6 +25,8 @@ pub struct Orthophoto {
     pub dsm: Option<(ObjectRef, Grid)>,
     /// The ground without what stands on it.
     pub dtm: Option<(ObjectRef, Grid)>,
+    /// Where its cameras were: what finds a place on the ground in the photos.
+    pub cameras: Option<ObjectRef>,
     pub report: Option<ObjectRef>,
     /// The report as a page for people.
     pub report_page: Option<ObjectRef>,
@@ -82,6 +84,10 @@ impl Orthophoto {
         }
         if let Some(object) = &self.thumbnail {
             add_asset(item, "thumbnail", object, scheme, asset_of(object, "Thumbnail", &["thumbnail"]));
+        }
+        if let Some(object) = &self.cameras {
+            let cameras = asset_of(object, "Cameras: lenses and poses of the photos", &["metadata"]);
+            add_asset(item, "cameras", object, scheme, cameras);
         }
         if let Some(object) = &self.report {
             add_asset(item, "report", object, scheme, asset_of(object, "Report of the stitching", &["metadata"]));

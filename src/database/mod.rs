@@ -30,7 +30,7 @@ use sqlx::{
 pub use aggregate::{Aggregate, Aggregated, Grouping, Groups, Measure, PathGrouping, PathOf, Step};
 pub use audit::{AuditClose, AuditOpen, AuditRow, AuditState};
 pub use collections::{CollectionRow, CollectionSearch};
-pub use detections::{Detection, DetectionFilter, DetectionRow, RunRow};
+pub use detections::{Detection, DetectionFilter, DetectionRow, RunRow, Sighting};
 pub use error::{Error, Result};
 pub use filter::{Filter, FilterError};
 pub use flights::FlightRow;

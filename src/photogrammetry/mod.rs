@@ -45,7 +45,7 @@ mod tracks;
 mod windows;
 
 pub use blocks::BlockReport;
-pub use camera::Camera;
+pub use camera::{Camera, Exterior, in_frame};
 pub use error::{Error, Result};
 pub use gcp::{Gcp, Role, read_gcps, vet_for};
 pub use photos::PhotoInput;

@@ -1,6 +1,10 @@
 //! An orthophoto becomes findings: rows in PostGIS, GeoJSON and a picture in the bucket, an item in the catalog.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use chrono::Utc;
 use serde_json::json;
@@ -9,15 +13,17 @@ use stac::Item;
 use super::{
     Context, Error, Observer, Progress, Result,
     audit::{Subject, Tally, audited, path_of},
-    lineage::{moment, span, text, upstream},
+    cameras::Cameras,
+    lineage::{moment, object_of, span, text, upstream},
     models::{self, Chosen, ModelChoice},
+    sightings::Photos,
 };
 use crate::{
     catalog::{DetectionRun, Flight, Layer, Processing, Project, RunId, StoredItem, Upstream},
     database::{Detection, RunRow},
     detection::{self, DetectOptions, Finding},
     raster::Raster,
-    spatial::{Crs, Projection},
+    spatial::{Crs, LocalFrame, Projection},
     storage::ObjectKey,
 };
 
@@ -103,6 +109,8 @@ struct Job<'a> {
 /// What a search gives, ready to be published.
 struct Found {
     rows: Vec<Detection>,
+    /// The names of the photos that the rows count.
+    photos: Vec<String>,
     counts: BTreeMap<String, usize>,
     geojson: Vec<u8>,
     annotated: Vec<u8>,
@@ -131,13 +139,14 @@ impl Job<'_> {
     async fn search(&self, confidence: Option<f64>, work: &Path, observer: Observer<'_>) -> Result<Found> {
         let path = work.join("ortho.tif");
         self.context.storage.download(&self.cog.object, &path).await?;
+        let poses = self.poses(work).await?;
         let (weights, name) = (self.model.weights.clone(), self.model.item_id.clone());
         let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
         let work = tokio::task::spawn_blocking(move || {
             let report = move |progress: detection::Progress| {
                 let _ = sender.send(progress);
             };
-            find(&path, &weights, &name, confidence, &report)
+            find(&path, &weights, &name, confidence, poses, &report)
         });
         while let Some(progress) = receiver.recv().await {
             let (done, total) = (progress.done as u64, progress.total as u64);
@@ -146,7 +155,29 @@ impl Job<'_> {
         work.await?
     }
 
-    /// Puts the files, then the rows, then the item; returns the version of the GeoJSON.
+    /// Fetches where the cameras were, and the surface, as far as the orthophoto has them.
+    async fn poses(&self, work: &Path) -> Result<Option<Poses>> {
+        if !self.orthophoto.assets.contains_key("cameras") {
+            return Ok(None);
+        }
+        let storage = &self.context.storage;
+        let json = storage.read_bytes(&object_of(self.orthophoto, "cameras")?).await?;
+        let damaged = |reason| Error::DamagedItem {
+            item: self.orthophoto.id.clone(),
+            reason: format!("its cameras cannot be read: {reason}"),
+        };
+        let cameras = Cameras::read(&json).map_err(damaged)?;
+        let surface = if self.orthophoto.assets.contains_key("dsm") {
+            let path = work.join("dsm.tif");
+            storage.download(&object_of(self.orthophoto, "dsm")?, &path).await?;
+            Some(path)
+        } else {
+            None
+        };
+        Ok(Some(Poses { cameras, surface }))
+    }
+
+    /// Puts the files, then the rows and the item at once; returns the version of the GeoJSON.
     async fn publish(&self, found: Found) -> Result<Option<String>> {
         let Context { database, storage, .. } = self.context;
         let (project, flight) = self.place()?;
@@ -166,6 +197,8 @@ impl Job<'_> {
             model_version: self.model.version.to_string(),
             starts_at,
             ends_at,
+            footprint: footprint_of(self.orthophoto)?,
+            photos: found.photos.iter().map(|name| format!("{project}.{flight}.{name}")).collect(),
         };
         let run = DetectionRun {
             project,
@@ -193,8 +226,7 @@ impl Job<'_> {
             },
         };
         let item = StoredItem::of(&run.item(&self.context.scheme), &self.context.own_buckets())?;
-        database.replace_detections(&row, &found.rows).await?;
-        database.upsert_item(&item).await?;
+        database.replace_detections(&row, &found.rows, Some(&item)).await?;
         Ok(version_id)
     }
 }
@@ -206,11 +238,18 @@ fn footprint_of(item: &Item) -> Result<Vec<[f64; 2]>> {
     ring.map_err(|_| Error::DamagedItem { item: item.id.clone(), reason: "its geometry is no polygon".to_owned() })
 }
 
+/// What tells which photo shows what.
+struct Poses {
+    cameras: Cameras,
+    surface: Option<PathBuf>,
+}
+
 fn find(
     path: &Path,
     weights: &[u8],
     name: &str,
     confidence: Option<f64>,
+    poses: Option<Poses>,
     report: &(dyn Fn(detection::Progress) + Sync),
 ) -> Result<Found> {
     let raster = Raster::open(path)?;
@@ -224,13 +263,57 @@ fn find(
     for finding in &findings {
         *counts.entry(finding.class.clone()).or_default() += 1;
     }
+    let photos = poses.map(|poses| Photos::new(poses.cameras, poses.surface.as_deref())).transpose()?;
     let to_lonlat = Projection::new(crs, Crs::WGS84)?;
-    let row = |finding: &Finding| -> Result<Detection> {
-        let ring = detection::lonlat_ring(finding, &to_lonlat)?;
-        Ok(Detection { class: finding.class.clone(), confidence: finding.confidence, ring })
-    };
-    let rows = findings.iter().map(row).collect::<Result<_>>()?;
+    let rows = findings.iter().map(|finding| row(finding, &to_lonlat, photos.as_ref())).collect::<Result<_>>()?;
+    let photos = photos.iter().flat_map(Photos::names).map(str::to_owned).collect();
     let annotated = detection::annotate(&raster, &findings)?;
     let confidence = confidence.unwrap_or(detector.spec().confidence);
-    Ok(Found { rows, counts, geojson, annotated, confidence })
+    Ok(Found { rows, photos, counts, geojson, annotated, confidence })
+}
+
+fn row(finding: &Finding, to_lonlat: &Projection, photos: Option<&Photos>) -> Result<Detection> {
+    let ring = detection::lonlat_ring(finding, to_lonlat)?;
+    Ok(Detection {
+        class: finding.class.clone(),
+        confidence: finding.confidence,
+        area_m2: Some(area_m2(&ring)),
+        chip: i32::try_from(finding.chip).ok(),
+        seen: match photos {
+            Some(photos) => photos.best(middle(&ring))?,
+            None => Vec::new(),
+        },
+        ring,
+    })
+}
+
+/// The mean of the corners of a closed ring.
+fn middle(ring: &[[f64; 2]]) -> [f64; 2] {
+    let corners = &ring[..ring.len().saturating_sub(1).max(1)];
+    let sum = corners.iter().fold([0.0, 0.0], |sum, corner| [sum[0] + corner[0], sum[1] + corner[1]]);
+    sum.map(|sum| sum / corners.len() as f64)
+}
+
+/// The area of a small closed ring of longitude and latitude on the ground, whatever system the raster is in.
+fn area_m2(ring: &[[f64; 2]]) -> f64 {
+    let Some([lon, lat]) = ring.first() else { return 0.0 };
+    let frame = LocalFrame::at([*lon, *lat, 0.0]);
+    let corners: Vec<[f64; 3]> = ring.iter().map(|[lon, lat]| frame.to_enu([*lon, *lat, 0.0])).collect();
+    corners.windows(2).map(|pair| pair[0][0] * pair[1][1] - pair[1][0] * pair[0][1]).sum::<f64>().abs() / 2.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_area_is_that_of_the_ground() {
+        // 100 m × 50 m at 52° north, made in a frame at its middle.
+        let frame = LocalFrame::at([5.1, 52.0, 0.0]);
+        let corners = [[-50.0, -25.0], [50.0, -25.0], [50.0, 25.0], [-50.0, 25.0], [-50.0, -25.0]];
+        let ring: Vec<[f64; 2]> =
+            corners.map(|[east, north]| frame.to_lonlat([east, north, 0.0])).map(|[lon, lat, _]| [lon, lat]).to_vec();
+        assert!((area_m2(&ring) - 5000.0).abs() < 0.01, "{}", area_m2(&ring));
+        assert!((middle(&ring)[0] - 5.1).abs() < 1e-8 && (middle(&ring)[1] - 52.0).abs() < 1e-8);
+    }
 }

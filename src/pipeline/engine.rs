@@ -8,7 +8,7 @@ use std::{
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::{Observer, Progress, Result, StitchRequest};
+use super::{Observer, Progress, Result, StitchRequest, cameras::Cameras};
 use crate::{
     odm,
     photogrammetry::{self, PhotoInput, Picture},
@@ -174,6 +174,14 @@ impl Report {
             Self::Own(report) => Some(report.page(Some(&Picture::of(orthophoto)?))),
             Self::Odm(_) => None,
         })
+    }
+
+    /// Where the cameras were; the own engine's alone.
+    pub(super) fn cameras(&self) -> Option<Cameras> {
+        match self {
+            Self::Own(report) => Some(Cameras::of(report)),
+            Self::Odm(_) => None,
+        }
     }
 
     pub(super) fn gsd_m(&self) -> f64 {

@@ -7,6 +7,8 @@
 #[cfg(feature = "gdal")]
 mod audit;
 #[cfg(feature = "gdal")]
+mod cameras;
+#[cfg(feature = "gdal")]
 mod context;
 #[cfg(feature = "gdal")]
 mod detect;
@@ -24,6 +26,8 @@ mod ingest;
 mod lineage;
 #[cfg(feature = "gdal")]
 mod models;
+#[cfg(feature = "gdal")]
+mod sightings;
 #[cfg(feature = "gdal")]
 mod stitch;
 mod transactions;

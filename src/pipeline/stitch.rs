@@ -188,6 +188,13 @@ async fn publish(
     let dsm = if report.has_surface() { Some(put_heights(context, &keys.dsm, dsm).await?) } else { None };
     let dtm = work.join("dtm.tif");
     let dtm = if dtm.is_file() { Some(put_heights(context, &keys.dtm, dtm).await?) } else { None };
+    let cameras = match report.cameras() {
+        Some(cameras) => {
+            let json = serde_json::to_vec(&cameras).expect("cameras have text keys");
+            Some(storage.put_bytes(Layer::Ortho, &keys.cameras, json.into(), "application/json").await?)
+        }
+        None => None,
+    };
     let json = report.to_json();
     let report_object = storage.put_bytes(Layer::Ortho, &keys.report, json.into(), "application/json").await?;
     let report_page = match page {
@@ -208,6 +215,7 @@ async fn publish(
         taken: moment(span(photos).unwrap_or_else(|| (Utc::now(), Utc::now()))),
         dsm,
         dtm,
+        cameras,
         report: Some(report_object),
         report_page,
         thumbnail: Some(thumbnail),
@@ -230,6 +238,7 @@ struct Keys {
     orthophoto: ObjectKey,
     dsm: ObjectKey,
     dtm: ObjectKey,
+    cameras: ObjectKey,
     report: ObjectKey,
     report_page: ObjectKey,
     thumbnail: ObjectKey,
@@ -243,6 +252,7 @@ impl Keys {
             orthophoto: key(|(project, flight, run)| ObjectKey::Orthophoto { project, flight, run }),
             dsm: key(|(project, flight, run)| ObjectKey::Dsm { project, flight, run }),
             dtm: key(|(project, flight, run)| ObjectKey::Dtm { project, flight, run }),
+            cameras: key(|(project, flight, run)| ObjectKey::Cameras { project, flight, run }),
             report: key(|(project, flight, run)| ObjectKey::Report { project, flight, run }),
             report_page: key(|(project, flight, run)| ObjectKey::ReportPage { project, flight, run }),
             thumbnail: key(|(project, flight, run)| ObjectKey::Thumbnail { project, flight, run }),

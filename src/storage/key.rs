@@ -26,6 +26,8 @@ pub enum ObjectKey {
     Dsm { project: String, flight: String, run: String },
     /// The terrain model: the surface without what stands on it.
     Dtm { project: String, flight: String, run: String },
+    /// Where the cameras were, so that a place on the ground is found in the photos.
+    Cameras { project: String, flight: String, run: String },
     /// What the stitcher has to say about its work.
     Report { project: String, flight: String, run: String },
     /// The same as a page for people.
@@ -61,6 +63,7 @@ impl ObjectKey {
             Self::Orthophoto { .. }
             | Self::Dsm { .. }
             | Self::Dtm { .. }
+            | Self::Cameras { .. }
             | Self::Report { .. }
             | Self::ReportPage { .. }
             | Self::Thumbnail { .. } => Layer::Ortho,
@@ -82,6 +85,7 @@ impl ObjectKey {
             Self::Orthophoto { project, flight, run } => in_flight(project, flight, "ortho", run, "tif"),
             Self::Dsm { project, flight, run } => in_flight(project, flight, "ortho", run, "dsm.tif"),
             Self::Dtm { project, flight, run } => in_flight(project, flight, "ortho", run, "dtm.tif"),
+            Self::Cameras { project, flight, run } => in_flight(project, flight, "ortho", run, "cameras.json"),
             Self::Report { project, flight, run } => in_flight(project, flight, "ortho", run, "report.json"),
             Self::ReportPage { project, flight, run } => in_flight(project, flight, "ortho", run, "report.html"),
             Self::Thumbnail { project, flight, run } => in_flight(project, flight, "ortho", run, "thumbnail.jpg"),
@@ -185,6 +189,7 @@ mod tests {
             ObjectKey::Orthophoto { project: project.clone(), flight: flight.clone(), run: run.clone() },
             ObjectKey::Dsm { project: project.clone(), flight: flight.clone(), run: run.clone() },
             ObjectKey::Dtm { project: project.clone(), flight: flight.clone(), run: run.clone() },
+            ObjectKey::Cameras { project: project.clone(), flight: flight.clone(), run: run.clone() },
             ObjectKey::Report { project: project.clone(), flight: flight.clone(), run: run.clone() },
             ObjectKey::ReportPage { project: project.clone(), flight: flight.clone(), run: run.clone() },
             ObjectKey::Thumbnail { project: project.clone(), flight: flight.clone(), run: run.clone() },
@@ -200,6 +205,7 @@ mod tests {
                 "projects/p/f/ortho-r1.tif",
                 "projects/p/f/ortho-r1.dsm.tif",
                 "projects/p/f/ortho-r1.dtm.tif",
+                "projects/p/f/ortho-r1.cameras.json",
                 "projects/p/f/ortho-r1.report.json",
                 "projects/p/f/ortho-r1.report.html",
                 "projects/p/f/ortho-r1.thumbnail.jpg",

@@ -1,7 +1,7 @@
 //! The table `items`: writing items, and reading one.
 
 mod copy;
-mod write;
+pub(super) mod write;
 
 pub use copy::{Feed, NewItems};
 pub use write::FEW;

@@ -214,7 +214,10 @@ async fn insert(connection: &mut PgConnection, items: &[&StoredItem], by: Option
 
 /// Writes a batch and what it changed; nothing when an item that was not there came from elsewhere meanwhile, so that
 /// what it was is unknown.
-async fn upsert(connection: &mut PgConnection, items: &[&StoredItem]) -> Result<Option<Written>> {
+pub(in crate::database) async fn upsert(
+    connection: &mut PgConnection,
+    items: &[&StoredItem],
+) -> Result<Option<Written>> {
     let statement = format!(
         "select {BEFORE} from items
         where (collection, id) in (select * from unnest($1::text[], $2::text[]))

@@ -47,6 +47,12 @@ pub struct PhotoReport {
     pub north_m: f64,
     pub up_m: f64,
     pub height_above_ground_m: f64,
+    /// Rows of the rotation from east, north, up to the camera's axes: x right, y down, z forward.
+    pub rotation: [[f64; 3]; 3],
+    /// How far the camera flew from its first row to its last, metres east, north, up; zero with a global shutter.
+    pub motion_m: [f64; 3],
+    /// Whether the file stores its pixels mirrored; the camera's pixels are those of the picture turned back.
+    pub mirrored: bool,
     /// Adjusted minus GPS: east, north and up (after the sortie's altitude offset), metres.
     pub gps_residual_m: Option<[f64; 3]>,
     /// One sigma of its GPS: horizontal and vertical, metres.
@@ -89,6 +95,9 @@ pub fn reports(flight: &Flight, block: &Block, exposure: &Exposure, fit: &Fit, g
                 north_m: centre.y,
                 up_m: centre.z,
                 height_above_ground_m: centre.z - ground_m,
+                rotation: adjusted.exterior.rotation.transpose().into(),
+                motion_m: block.motion(adjusted).into(),
+                mirrored: photo.mirrored,
                 gps_residual_m: super::agreement::residual(photo, adjusted, block).map(Into::into),
                 gps_sigma_m: photo.gps.map(|gps| [gps.sigma_horizontal_m, gps.sigma_vertical_m]),
                 sigma_m: block.precision.as_ref().map(|precision| precision.photos[index].centre_m.into()),
