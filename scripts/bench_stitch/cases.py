@@ -83,4 +83,7 @@ def cell(case, name, score):
     else:
         missed = value < limit if figure.at_least else value > limit
         told = f"{'≥' if figure.at_least else '≤'} {limit}"
+        carried = score["gps"] and score["gps"].get("ground_rmse_gsd") if name == "absolute" and not case.control_points else None
+        if carried is not None:
+            told += f", GPS {figure.form.format(carried)}"
     return f"**{text}** ({told}) ✗" if missed else f"{text} ({told})"

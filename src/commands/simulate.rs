@@ -166,6 +166,9 @@ fn judge(flight: &Path, orthophoto: &Path, pictures: Option<&Path>, session: &Se
             "  the recorded positions are {:.2} m off: scale {:+.0} ppm, rotation {:+.1} mrad",
             gps.rmse_m, gps.scale_ppm, gps.rotation_mrad
         ));
+        if let Some((metres, gsd)) = gps.ground_rmse_m.zip(gps.ground_rmse_gsd) {
+            output.say(format!("  laid over them as well as can be, the ground lies {metres:.3} m ({gsd:.2} GSD) off"));
+        }
     }
     if let Some(footprint) = &score.footprint {
         output.say(format!(

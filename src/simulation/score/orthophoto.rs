@@ -11,7 +11,7 @@ use super::{
     gps::{self, GpsError},
     median,
     overlay::Overlay,
-    pairing::{Pairing, Picture, SEARCH_M, SHRINK},
+    pairing::{Known, Pairing, Picture, SEARCH_M, SHRINK},
     patch::{FINE_HALF, Grey, find},
     pictures,
     places::{Place, Tall, places},
@@ -56,7 +56,7 @@ pub struct OrthoScore {
     pub scale_ppm: f64,
     /// By how much it is turned counter-clockwise, thousandths of a radian.
     pub rotation_mrad: f64,
-    /// What scale and rotation the recorded positions themselves have; `None` without the photos.
+    /// What scale, rotation and place of the ground the recorded positions carry themselves; `None` without the photos.
     pub gps: Option<GpsError>,
     /// Detail against the truth's: the median over the found places of the ratio of root-mean-square luma gradients.
     /// Blur lowers it, noise raises it; 1 is the truth's own.
@@ -118,14 +118,19 @@ pub fn judge_orthophoto(truth: &Path, orthophoto: &Path, into: Option<&Path>) ->
     let mut pairing = Pairing::new(&reference, &tested)?;
     let tall = Tall::read(truth, &reference)?;
     let places = places(truth, &tall, &reference)?;
-    pairing.shift_m = far_shift(&pairing, &places)?;
-    let (tried, covered, pairs) = pair_up(&pairing, &places)?;
-    let no_match = || Error::NoMatch { path: orthophoto.to_owned(), matched: pairs.len(), tried };
-    if (pairs.len() as f64) < LEAST_MATCHED * covered as f64 {
+    pairing.known = Known::Shift(far_shift(&pairing, &places)?);
+    let (tried, covered, mut pairs) = pair_up(&pairing, &places)?;
+    let matched = pairs.len();
+    let no_match = || Error::NoMatch { path: orthophoto.to_owned(), matched, tried };
+    if (matched as f64) < LEAST_MATCHED * covered as f64 {
         return Err(no_match());
     }
+    if let Some(affine) = fit_in_the_open(&pairs) {
+        pairing.known = Known::Affine(affine);
+        look_again(&pairing, &affine, &mut pairs)?;
+    }
     let (affine, mut score) = summarise(&pairs, pairing.gsd_m, tried, covered).ok_or_else(no_match)?;
-    score.gps = gps::error_of(truth, &reference)?;
+    score.gps = gps::error_of(truth, &reference, &places, score.gsd_m)?;
     let map = match Raster::open(truth.join("cover.tif")) {
         Ok(cover) => {
             let overlay = Overlay::lay(&pairing, &cover, &affine, &tall)?;
@@ -160,16 +165,50 @@ fn pair_up<'a>(pairing: &Pairing<'_>, places: &'a [Place]) -> Result<(usize, usi
                 jobs.push((place, template, picture));
             }
         }
-        let (gsd_m, shift_m) = (pairing.gsd_m, pairing.shift_m);
+        let (gsd_m, known) = (pairing.gsd_m, pairing.known);
         let pair = |(place, template, picture): &(&'a Place, Grey, Picture)| {
             let offset = offset(template, &picture.grey, SEARCH_M / gsd_m)?;
             let sharpness = sharpness(template, picture, offset);
-            Some(Pair { place, displacement: displacement(offset, gsd_m, shift_m), sharpness })
+            Some(Pair { place, displacement: displacement(offset, gsd_m, &known, place.at), sharpness })
         };
         let found: Vec<Option<Pair<'_>>> = jobs.par_iter().map(pair).collect();
         pairs.extend(found.into_iter().flatten());
     }
     Ok((tried, covered, pairs))
+}
+
+/// Finds each place once more, in pictures that are as large as the truth and turned like it; where that fails, what was found
+/// before stays. Before, an orthophoto of 2,900 ppm and 1.9 mrad showed points on the ground to be 0.09 GSD off that were
+/// 0.05 off.
+fn look_again(pairing: &Pairing<'_>, affine: &Affine, pairs: &mut [Pair<'_>]) -> Result<()> {
+    let (gsd_m, known) = (pairing.gsd_m, pairing.known);
+    for batch in pairs.chunks_mut(64) {
+        let mut jobs = Vec::new();
+        for pair in batch.iter_mut().filter(|pair| off_affine(affine, pair) <= OUTLIER_M) {
+            let Some(template) = pairing.template(pair.place.at)? else { continue };
+            let Some(picture) = pairing.picture(pair.place.at, 2.0 * OUTLIER_M)? else { continue };
+            jobs.push((pair, template, picture));
+        }
+        jobs.par_iter_mut().for_each(|(pair, template, picture)| {
+            if let Some(offset) = offset(template, &picture.grey, 2.0 * OUTLIER_M / gsd_m) {
+                pair.displacement = displacement(offset, gsd_m, &known, pair.place.at);
+            }
+        });
+    }
+    Ok(())
+}
+
+/// The affine map that fits the places that nothing hides; nothing with fewer than three.
+fn fit_in_the_open(pairs: &[Pair<'_>]) -> Option<Affine> {
+    let (places, displacements): (Vec<_>, Vec<_>) =
+        pairs.iter().filter(|pair| pair.place.in_the_open).map(|pair| (pair.place.at, pair.displacement)).unzip();
+    Affine::fit(&places, &displacements)
+}
+
+/// How far a place lies from where the affine map has it, metres.
+fn off_affine(affine: &Affine, pair: &Pair<'_>) -> f64 {
+    let expected = affine.displacement(pair.place.at);
+    (pair.displacement[0] - expected[0]).hypot(pair.displacement[1] - expected[1])
 }
 
 /// How far an orthophoto as a whole may lie from the truth, and how many places are asked for it.
@@ -187,7 +226,7 @@ fn far_shift(pairing: &Pairing<'_>, places: &[Place]) -> Result<[f64; 2]> {
         let Some(template) = pairing.template(place.at)? else { continue };
         if let Some(picture) = pairing.picture(place.at, FAR_M)? {
             let found = offset(&template, &picture.grey, FAR_M / pairing.gsd_m);
-            shifts.extend(found.map(|offset| displacement(offset, pairing.gsd_m, [0.0; 2])));
+            shifts.extend(found.map(|offset| displacement(offset, pairing.gsd_m, &pairing.known, place.at)));
         }
     }
     let agree = |a: &[f64; 2], b: &[f64; 2]| (a[0] - b[0]).hypot(a[1] - b[1]) < 1.0;
@@ -201,14 +240,9 @@ fn far_shift(pairing: &Pairing<'_>, places: &[Place]) -> Result<[f64; 2]> {
 
 fn summarise(pairs: &[Pair<'_>], gsd_m: f64, tried: usize, covered: usize) -> Option<(Affine, OrthoScore)> {
     let open: Vec<&Pair<'_>> = pairs.iter().filter(|pair| pair.place.in_the_open).collect();
-    let places: Vec<[f64; 2]> = open.iter().map(|pair| pair.place.at).collect();
-    let displacements: Vec<[f64; 2]> = open.iter().map(|pair| pair.displacement).collect();
-    let affine = Affine::fit(&places, &displacements)?;
+    let affine = fit_in_the_open(pairs)?;
     let absolute = |pair: &Pair<'_>| pair.displacement[0].hypot(pair.displacement[1]);
-    let residual = |pair: &Pair<'_>| {
-        let expected = affine.displacement(pair.place.at);
-        (pair.displacement[0] - expected[0]).hypot(pair.displacement[1] - expected[1])
-    };
+    let residual = |pair: &Pair<'_>| off_affine(&affine, pair);
     let (good, wrong): (Vec<&Pair<'_>>, Vec<&Pair<'_>>) =
         open.into_iter().partition(|pair| residual(pair) <= OUTLIER_M);
     if good.len() < 3 {
@@ -277,8 +311,10 @@ fn offset(template: &Grey, picture: &Grey, reach: f64) -> Option<[f64; 2]> {
 }
 
 /// Returns how far east and north of its place something lies that a picture shows so many pixels off its middle.
-fn displacement(offset: [f64; 2], gsd_m: f64, shift_m: [f64; 2]) -> [f64; 2] {
-    [offset[0] * gsd_m + shift_m[0], -offset[1] * gsd_m + shift_m[1]]
+fn displacement(offset: [f64; 2], gsd_m: f64, known: &Known, at: [f64; 2]) -> [f64; 2] {
+    let [x, y] = [offset[0] * gsd_m, -offset[1] * gsd_m];
+    let known = known.displacement([at[0] + x, at[1] + y]);
+    [x + known[0], y + known[1]]
 }
 
 #[cfg(test)]

@@ -1,6 +1,9 @@
 //! The two orthophotos, and the way from the pixels of one to those of the other.
 
-use super::patch::{COARSE_HALF, FINE_HALF, Grey};
+use super::{
+    affine::Affine,
+    patch::{COARSE_HALF, FINE_HALF, Grey},
+};
 use crate::{
     raster::{Raster, Rgba8, Window},
     simulation::Result,
@@ -20,15 +23,35 @@ pub(super) struct Pairing<'a> {
     tested: &'a Raster,
     across: Projection,
     pub gsd_m: f64,
-    /// By how much the whole of the tested one is displaced: metres east and north, zero unless that is far.
-    pub shift_m: [f64; 2],
+    /// By how much the tested one is displaced as a whole, as far as that is known; pictures are taken from there.
+    pub known: Known,
+}
+
+/// What is known of a tested orthophoto's displacement before a place is looked for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Known {
+    /// The same everywhere, metres east and north.
+    Shift([f64; 2]),
+    /// Of all places together. Then what a picture shows is as large as in the truth and turned like it: a patch that
+    /// is not correlates best where its contrast lies and not at its middle.
+    Affine(Affine),
+}
+
+impl Known {
+    /// Returns by how many metres a place of the truth is displaced.
+    pub(super) fn displacement(&self, place: [f64; 2]) -> [f64; 2] {
+        match self {
+            Self::Shift(shift) => *shift,
+            Self::Affine(affine) => affine.displacement(place),
+        }
+    }
 }
 
 impl<'a> Pairing<'a> {
     pub(super) fn new(reference: &'a Raster, tested: &'a Raster) -> Result<Self> {
         let gsd_m = reference.geo_transform()?.pixel_size();
         let across = Projection::new(reference.crs()?, tested.crs()?)?;
-        Ok(Self { reference, tested, across, gsd_m, shift_m: [0.0; 2] })
+        Ok(Self { reference, tested, across, gsd_m, known: Known::Shift([0.0; 2]) })
     }
 
     /// Returns the patch of the truth around a place; nothing where it has no data or no texture.
@@ -49,7 +72,10 @@ impl<'a> Pairing<'a> {
         let centre = self.reference.geo_transform()?.ground_to_pixel(at)?.map(f64::round);
         let side = 2 * (COARSE_HALF + (reach_m / self.gsd_m / SHRINK as f64).ceil() as usize * SHRINK);
         let half = side as f64 / 2.0;
-        let shift = |place: [f64; 2]| [place[0] + self.shift_m[0], place[1] + self.shift_m[1]];
+        let shift = |place: [f64; 2]| {
+            let by = self.known.displacement(place);
+            [place[0] + by[0], place[1] + by[1]]
+        };
         let part = self.part([centre[0] - half, centre[1] - half], [side, side], shift)?;
         let source = Grey::of(&part.picture);
         if source.at_centre().is_nan() {

@@ -17,6 +17,8 @@ pub(super) struct Place {
     pub at: [f64; 2],
     /// The kind of a check point; `None` on the grid.
     pub kind: Option<String>,
+    /// The ellipsoidal height of a check point.
+    pub height_m: Option<f64>,
     pub in_the_open: bool,
 }
 
@@ -57,7 +59,7 @@ pub(super) fn places(truth: &Path, tall: &Tall, reference: &Raster) -> Result<Ve
         for column in (step / 2..size[0]).step_by(step) {
             let at = transform.pixel_to_ground([column as f64, row as f64]);
             if tall.is_clear(at, spare) {
-                places.push(Place { at, kind: None, in_the_open: true });
+                places.push(Place { at, kind: None, height_m: None, in_the_open: true });
             }
         }
     }
@@ -71,14 +73,14 @@ fn check_points(path: &Path) -> Result<Vec<Place>> {
     let column = |name: &str| {
         header.iter().position(|h| *h == name).ok_or_else(|| fault(path, &format!("it has no column {name}")))
     };
-    let (kind, x, y) = (column("kind")?, column("x_m")?, column("y_m")?);
+    let (kind, x, y, height) = (column("kind")?, column("x_m")?, column("y_m")?, column("ellipsoidal_height_m")?);
     lines
         .map(|line| {
             let fields: Vec<&str> = line.split(',').collect();
             let number = |at: usize| fields.get(at).and_then(|field| field.parse::<f64>().ok());
             let place = number(x).zip(number(y)).zip(fields.get(kind));
             let ((x, y), kind) = place.ok_or_else(|| fault(path, &format!("cannot read the line {line:?}")))?;
-            Ok(Place { at: [x, y], kind: Some((*kind).to_owned()), in_the_open: true })
+            Ok(Place { at: [x, y], kind: Some((*kind).to_owned()), height_m: number(height), in_the_open: true })
         })
         .collect()
 }
