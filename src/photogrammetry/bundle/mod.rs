@@ -109,7 +109,7 @@ pub struct AdjustedPhoto {
     pub sortie: usize,
     pub position: Option<PositionPrior>,
     pub rotation: Option<RotationPrior>,
-    /// Height over the mean of the ground it sees and one sigma, metres.
+    /// Height over the middle of the ground it sees and one sigma, metres.
     pub height_above_ground_m: Option<(f64, f64)>,
     /// When it was taken, seconds on the flight's own clock.
     pub taken_at_s: Option<f64>,

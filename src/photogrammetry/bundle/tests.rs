@@ -179,6 +179,26 @@ fn the_height_over_the_ground_decides_where_nothing_else_does() {
 }
 
 #[test]
+fn what_stands_on_the_ground_does_not_enlarge_the_block() {
+    let mut random = Pcg64Mcg::seed_from_u64(16);
+    let truth = true_block(&mut random);
+    let mut block = truth.clone();
+    // Only the height over the land says how large the block is. The dike raises the mean by 1 % of it.
+    block.cameras = vec![AdjustedCamera::held(truth.cameras[0].camera)];
+    for photo in &mut block.photos {
+        photo.height_above_ground_m = Some((photo.exterior.centre.z, 0.1));
+        let loose = |prior| PositionPrior { sigma_horizontal_m: 50.0, sigma_vertical_m: 50.0, ..prior };
+        photo.position = photo.position.map(loose);
+        photo.exterior.centre *= 1.02;
+    }
+    block.points.iter_mut().for_each(|point| point.position *= 1.02);
+    SOLVER.adjust(&mut block);
+    let length = |block: &Block| (block.photos[14].exterior.centre - block.photos[0].exterior.centre).norm();
+    let scale = length(&block) / length(&truth) - 1.0;
+    assert!(scale.abs() < 0.003, "{:.0} ppm", scale * 1e6);
+}
+
+#[test]
 fn the_result_does_not_depend_on_the_number_of_threads() {
     let adjusted = |threads: usize| {
         let mut random = Pcg64Mcg::seed_from_u64(7);
