@@ -12,7 +12,8 @@ use super::{
         TiePoint, reprojection, triangulate,
     },
     camera::rotation_of,
-    keypoints::Keypoints,
+    error::Result,
+    keypoints::ShelvedKeypoints,
     motion::set_velocities,
     photos::{Flight, median},
     start::Start,
@@ -89,13 +90,26 @@ pub struct Sightings {
 }
 
 impl Sightings {
-    pub fn new(tracks: &[Track], keypoints: &[Keypoints]) -> Self {
-        let observe = |sighting: &super::tracks::Sighting| {
-            let point = &keypoints[sighting.photo as usize].points[sighting.keypoint as usize];
-            let coarse = (f64::from(point.scale_px) / KEYPOINT_SIGMA_UP_TO_PX).max(1.0);
-            Observation { photo: sighting.photo, pixel: Vector2::from(point.xy), sigma_px: coarse, rgb: point.rgb }
-        };
-        Self { tracks: tracks.iter().map(|track| track.iter().map(observe).collect()).collect() }
+    /// Takes the keypoints down photo by photo: they never are in memory all at once.
+    ///
+    /// # Errors
+    /// [`super::Error::Shelf`] when the disk does not give them back.
+    pub fn new(tracks: &[Track], keypoints: &[ShelvedKeypoints]) -> Result<Self> {
+        let mut of_photo: Vec<Vec<(u32, u32)>> = vec![Vec::new(); keypoints.len()];
+        for (index, track) in tracks.iter().enumerate() {
+            track.iter().for_each(|sighting| of_photo[sighting.photo as usize].push((index as u32, sighting.keypoint)));
+        }
+        let mut found: Vec<Vec<Observation>> = tracks.iter().map(|track| Vec::with_capacity(track.len())).collect();
+        for (photo, (keypoints, seen)) in keypoints.iter().zip(of_photo).enumerate() {
+            let points = keypoints.points()?;
+            for (track, keypoint) in seen {
+                let point = &points[keypoint as usize];
+                let sigma_px = (f64::from(point.scale_px) / KEYPOINT_SIGMA_UP_TO_PX).max(1.0);
+                let (photo, pixel) = (photo as u32, Vector2::from(point.xy));
+                found[track as usize].push(Observation { photo, pixel, sigma_px, rgb: point.rgb });
+            }
+        }
+        Ok(Self { tracks: found })
     }
 }
 

@@ -14,7 +14,7 @@ use super::{
     error::{Error, Result},
     gcp::Gcp,
     kept::{Kept, Key},
-    keypoints::Keypoints,
+    keypoints::ShelvedKeypoints,
     matching::PairMatches,
     oblique,
     orient::{Oriented, no_geometry, orient},
@@ -34,7 +34,7 @@ const FEWEST_DISTANCES: f64 = 2.0;
 /// The photos that matches hold together, with all that is known of them. Its cameras and sorties are its own.
 pub struct Part {
     pub flight: Flight,
-    pub keypoints: Vec<Keypoints>,
+    pub keypoints: Vec<ShelvedKeypoints>,
     pub pairs: Vec<PairMatches>,
 }
 
@@ -63,7 +63,7 @@ pub struct Placed {
 /// [`Error::NoOverlap`] when no three photos hang together.
 pub fn separate(
     mut flight: Flight,
-    keypoints: Vec<Keypoints>,
+    keypoints: &[ShelvedKeypoints],
     pairs: &[PairMatches],
     total: usize,
 ) -> Result<(Vec<Part>, Vec<Rejected>)> {
@@ -73,7 +73,6 @@ pub fn separate(
         return Err(Error::NoOverlap { total, largest });
     }
     let mut rejected = std::mem::take(&mut flight.rejected);
-    let mut keypoints: Vec<Option<Keypoints>> = keypoints.into_iter().map(Some).collect();
     let main = Stations::of(&flight, &sets[0]);
     let mut taken = Stations::default();
     let mut parts = Vec::new();
@@ -85,7 +84,7 @@ pub fn separate(
             continue;
         }
         taken.places.extend(own.places);
-        let keypoints = set.iter().map(|&index| keypoints[index].take().unwrap_or_default()).collect();
+        let keypoints = set.iter().map(|&index| keypoints[index].clone()).collect();
         parts.push(Part { flight: flight.part(&set), keypoints, pairs: pairs_within(&set, pairs) });
     }
     Ok((parts, rejected))

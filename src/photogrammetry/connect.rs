@@ -1,17 +1,23 @@
 //! Which photos show the same ground: their keypoints, and the matches.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
 
 use rayon::prelude::*;
 
 use super::{
-    error::Error,
+    error::{self, Error},
     kept::{Kept, Key},
-    keypoints::{KeypointOptions, Keypoints, detect_keypoints},
+    keypoints::{KeypointOptions, Keypoints, ShelvedKeypoints, detect_keypoints},
     look::{Look, blurred},
     matching::{PairMatches, match_pair},
     pairs::choose_pairs,
-    photos::{Flight, Photo},
+    photos::{Aside, Flight, Photo},
+    reduced::Small,
+    shelf::Shelf,
+    sweep::Pyramid,
 };
 
 /// A photo with fewer keypoints shows nothing to hold on to: water, snow, blur.
@@ -19,19 +25,32 @@ const FEWEST_KEYPOINTS: usize = 100;
 /// Memory for keypoint pyramids, which bounds how many photos are looked at side by side.
 const PYRAMID_BYTES: usize = 700 << 20;
 
+/// How photos are looked at: each is decoded once for everything that is made of it as a whole.
+pub struct Workbench<'a> {
+    pub kept: &'a Kept,
+    pub shelf: &'a Arc<Shelf>,
+    /// Of the small copies; see [`super::reduced`].
+    pub factor: usize,
+    /// Whether there will be a sweep, which wants the photos grey.
+    pub pyramids: bool,
+}
+
 /// Detects the keypoints of all photos, and says what each was made of; photos that do not decode or show nothing are
 /// rejected.
-pub fn find_keypoints(flight: &mut Flight, kept: &Kept, tell: &(dyn Fn(f64) + Sync)) -> (Vec<Keypoints>, Vec<Key>) {
-    let options = KeypointOptions::default();
+pub fn find_keypoints(
+    flight: &mut Flight,
+    bench: &Workbench,
+    tell: &(dyn Fn(f64) + Sync),
+) -> (Vec<ShelvedKeypoints>, Vec<Key>) {
     let finished = AtomicUsize::new(0);
     let find = |photo: &Photo| {
-        let found = kept_keypoints_of(photo, flight, &options, kept);
+        let found = bench.look_at(photo, flight);
         let count = finished.fetch_add(1, Ordering::Relaxed) + 1;
         tell(count as f64 / flight.photos.len() as f64);
         found
     };
     let threads = side_by_side(flight);
-    let mut found: Vec<Result<Found, String>> = match rayon::ThreadPoolBuilder::new().num_threads(threads).build() {
+    let mut found: Vec<Result<Looked, String>> = match rayon::ThreadPoolBuilder::new().num_threads(threads).build() {
         Ok(pool) => pool.install(|| flight.photos.par_iter().map(find).collect()),
         Err(_) => flight.photos.iter().map(find).collect(),
     };
@@ -44,19 +63,30 @@ pub fn find_keypoints(flight: &mut Flight, kept: &Kept, tell: &(dyn Fn(f64) + Sy
         .filter_map(|(photo, result)| Some((photo.name.clone(), result.as_ref().err()?.clone())))
         .collect();
     flight.keep(&keep, |photo| faults[&photo.name].clone());
-    found.into_iter().flatten().map(|(_, keypoints, key)| (keypoints, key)).unzip()
+    let found = flight.photos.iter_mut().zip(found.into_iter().flatten());
+    found
+        .map(|(photo, looked)| {
+            photo.aside = looked.aside;
+            (looked.keypoints, looked.key)
+        })
+        .unzip()
 }
 
-/// How a photo looks, its keypoints, and what they were made of.
-type Found = (Look, Keypoints, Key);
+/// How a photo looks, its keypoints, what they were made of, and what else was made of it.
+struct Looked {
+    look: Look,
+    keypoints: ShelvedKeypoints,
+    key: Key,
+    aside: Aside,
+}
 
 /// Rejects the photos that are blurred beside the others; only all of them together tell.
-fn reject_blurred(flight: &Flight, found: &mut [Result<Found, String>]) {
+fn reject_blurred(flight: &Flight, found: &mut [Result<Looked, String>]) {
     let (mut places, mut looks) = (Vec::new(), Vec::new());
     for (index, (photo, found)) in flight.photos.iter().zip(found.iter()).enumerate() {
-        if let Ok((look, keypoints, _)) = found {
+        if let Ok(Looked { look, keypoints, .. }) = found {
             places.push(index);
-            looks.push((photo.camera, *look, keypoints.points.len()));
+            looks.push((photo.camera, *look, keypoints.count));
         }
     }
     for (index, fault) in places.into_iter().zip(blurred(&looks)) {
@@ -74,114 +104,135 @@ fn side_by_side(flight: &Flight) -> usize {
     (PYRAMID_BYTES / one).clamp(1, rayon::current_num_threads())
 }
 
-fn kept_keypoints_of(photo: &Photo, flight: &Flight, options: &KeypointOptions, kept: &Kept) -> Result<Found, String> {
-    let made_of = match kept.is_open().then(|| Key::of_file(&photo.path)) {
-        Some(Ok(file)) => Key::of(&(file, flight.cameras[photo.camera].prior, photo.mirrored, options)),
-        // Reading it will say what is wrong, if that is still so.
-        Some(Err(_)) => {
-            let (look, keypoints) = keypoints_of(photo, options)?;
-            return Ok((look, keypoints, Key::of(&photo.name)));
-        }
-        None => Key::of(&photo.name),
-    };
-    let (look, keypoints) = kept.try_get("keypoints", &made_of, || keypoints_of(photo, options))?;
-    Ok((look, keypoints, made_of))
-}
+impl Workbench<'_> {
+    fn look_at(&self, photo: &Photo, flight: &Flight) -> Result<Looked, String> {
+        let mut pyramid = None;
+        let mut make = || {
+            let (look, keypoints, small, grey) = self.decode_and_look(photo)?;
+            pyramid = grey.and_then(|grey| grey.put_aside(self.shelf));
+            Ok::<_, String>((look, keypoints, small))
+        };
+        let named = Key::of(&photo.name);
+        let ((look, keypoints, small), key) = match self.kept.is_open().then(|| Key::of_file(&photo.path)) {
+            Some(Ok(file)) => {
+                let options = KeypointOptions::default();
+                let prior = flight.cameras[photo.camera].prior;
+                let key = Key::of(&(file, prior, photo.mirrored, options, self.factor));
+                (self.kept.try_get("keypoints", &key, make)?, key)
+            }
+            // Reading it will say what is wrong, if that is still so.
+            Some(Err(_)) | None => (make()?, named),
+        };
+        let keypoints = ShelvedKeypoints::of(keypoints, self.shelf);
+        let aside = Aside { copy: Some(small.put_aside(self.shelf)), pyramid };
+        Ok(Looked { look, keypoints, key, aside })
+    }
 
-fn keypoints_of(photo: &Photo, options: &KeypointOptions) -> Result<(Look, Keypoints), String> {
-    let picture = photo.read().map_err(|error| match error {
-        Error::PhotoGone { source, .. } => source.to_string(),
-        Error::PhotoChanged { was, is, .. } => {
-            format!("it has {} × {} pixels but its metadata says {} × {}", is[0], is[1], was[0], was[1])
+    fn decode_and_look(&self, photo: &Photo) -> Result<(Look, Keypoints, Small, Option<Pyramid>), String> {
+        let picture = photo.read().map_err(|error| match error {
+            Error::PhotoGone { source, .. } => source.to_string(),
+            Error::PhotoChanged { was, is, .. } => {
+                format!("it has {} × {} pixels but its metadata says {} × {}", is[0], is[1], was[0], was[1])
+            }
+            other => other.to_string(),
+        })?;
+        let look = Look::of(&picture);
+        if let Some(fault) = look.fault() {
+            return Err(fault);
         }
-        other => other.to_string(),
-    })?;
-    let look = Look::of(&picture);
-    if let Some(fault) = look.fault() {
-        return Err(fault);
+        let keypoints = detect_keypoints(&picture, &KeypointOptions::default());
+        if keypoints.points.len() < FEWEST_KEYPOINTS {
+            return Err(format!(
+                "only {} keypoints were found: it is blurred, or shows water or snow",
+                keypoints.points.len()
+            ));
+        }
+        let pyramid = self.pyramids.then(|| Pyramid::of(&picture));
+        Ok((look, keypoints, Small::of(&picture, self.factor), pyramid))
     }
-    let keypoints = detect_keypoints(&picture, options);
-    if keypoints.points.len() < FEWEST_KEYPOINTS {
-        return Err(format!(
-            "only {} keypoints were found: it is blurred, or shows water or snow",
-            keypoints.points.len()
-        ));
-    }
-    Ok((look, keypoints))
 }
 
 /// Matches the photos that may overlap; `keys` say what their keypoints were made of.
+///
+/// # Errors
+/// [`Error::Shelf`] when the disk does not give keypoints back.
 pub fn match_photos(
     flight: &Flight,
-    keypoints: &[Keypoints],
+    keypoints: &[ShelvedKeypoints],
     keys: &[Key],
     kept: &Kept,
     tell: &(dyn Fn(f64) + Sync),
-) -> Vec<PairMatches> {
+) -> error::Result<Vec<PairMatches>> {
     let pairs = choose_pairs(flight);
     let finished = AtomicUsize::new(0);
     let longest = |photo: usize| {
         let camera = &flight.cameras[flight.photos[photo].camera].prior;
         camera.width_px.max(camera.height_px)
     };
-    let match_both = |&(i, j): &(usize, usize)| {
-        let pair = match_pair(i, j, &keypoints[i], &keypoints[j], longest(i).max(longest(j)));
+    let match_both = |&(i, j): &(usize, usize), first: &Keypoints| {
+        let pair = match_pair(i, j, first, &keypoints[j].whole()?, longest(i).max(longest(j)));
         let count = finished.fetch_add(1, Ordering::Relaxed) + 1;
         tell(count as f64 / pairs.len() as f64);
-        pair
+        Ok(pair)
+    };
+    let match_all = |pairs: &[(usize, usize)]| {
+        let first = keypoints[pairs[0].0].whole()?;
+        pairs.par_iter().map(|pair| match_both(pair, &first)).collect::<error::Result<Vec<_>>>()
     };
     // A photo's pairs are kept together.
     let of_photos: Vec<&[(usize, usize)]> = pairs.chunk_by(|a, b| a.0 == b.0).collect();
-    let matched: Vec<Vec<PairMatches>> = of_photos
-        .par_iter()
-        .map(|pairs| {
-            let made_of: Vec<_> =
-                pairs.iter().map(|&(i, j)| ((i, keys[i], longest(i)), (j, keys[j], longest(j)))).collect();
-            kept.get("matches", &made_of, || pairs.par_iter().map(match_both).collect())
-        })
-        .collect();
-    matched.into_iter().flatten().filter(|pair| !pair.matches.is_empty()).collect()
+    let matched = of_photos.par_iter().map(|pairs| {
+        let made_of: Vec<_> =
+            pairs.iter().map(|&(i, j)| ((i, keys[i], longest(i)), (j, keys[j], longest(j)))).collect();
+        kept.try_get("matches", &made_of, || match_all(pairs))
+    });
+    let matched: Vec<Vec<PairMatches>> = matched.collect::<error::Result<_>>()?;
+    Ok(matched.into_iter().flatten().filter(|pair| !pair.matches.is_empty()).collect())
 }
 
 /// Undoes the mirroring of photos whose EXIF orientation says that they are stored mirrored but that match none of the others
 /// so: the orientation was written by a program that never touched the pixels. Returns the pairs, matched again if need be.
+///
+/// # Errors
+/// Those of [`match_photos`].
 pub fn settle_mirrors(
     flight: &mut Flight,
-    keypoints: &mut [Keypoints],
+    keypoints: &mut [ShelvedKeypoints],
     keys: &mut [Key],
     pairs: Vec<PairMatches>,
-    kept: &Kept,
+    bench: &Workbench,
     tell: &(dyn Fn(f64) + Sync),
-) -> Vec<PairMatches> {
+) -> error::Result<Vec<PairMatches>> {
     let mirrored: Vec<bool> = flight.photos.iter().map(|photo| photo.mirrored).collect();
     let tied = |pairs: &[PairMatches]| pairs.iter().any(|pair| mirrored[pair.first] != mirrored[pair.second]);
     if !mirrored.contains(&true) || !mirrored.contains(&false) || tied(&pairs) {
-        return pairs;
+        return Ok(pairs);
     }
-    let options = KeypointOptions::default();
+    let before = flight.photos.clone();
     let (mut other_keypoints, mut other_keys) = (keypoints.to_vec(), keys.to_vec());
     for index in (0..mirrored.len()).filter(|&index| mirrored[index]) {
         flight.photos[index].mirrored = false;
-        if let Ok((_, found, key)) = kept_keypoints_of(&flight.photos[index], flight, &options, kept) {
-            (other_keypoints[index], other_keys[index]) = (found, key);
+        if let Ok(looked) = bench.look_at(&flight.photos[index], flight) {
+            (other_keypoints[index], other_keys[index]) = (looked.keypoints, looked.key);
+            flight.photos[index].aside = looked.aside;
         }
     }
-    let others = match_photos(flight, &other_keypoints, &other_keys, kept, tell);
+    let others = match_photos(flight, &other_keypoints, &other_keys, bench.kept, tell)?;
     if !tied(&others) {
-        flight.photos.iter_mut().zip(mirrored).for_each(|(photo, was)| photo.mirrored = was);
-        return pairs;
+        flight.photos = before;
+        return Ok(pairs);
     }
     keypoints.clone_from_slice(&other_keypoints);
     keys.copy_from_slice(&other_keys);
     let count = mirrored.iter().filter(|mirrored| **mirrored).count();
     flight.notes.push(format!("the EXIF orientation of {count} photos says that they are mirrored, and they are not"));
-    others
+    Ok(others)
 }
 
 /// Drops photos with their keypoints and pairs, and renumbers the rest.
 pub fn drop_photos(
     flight: &mut Flight,
-    keypoints: &mut Vec<Keypoints>,
+    keypoints: &mut Vec<ShelvedKeypoints>,
     pairs: &mut Vec<PairMatches>,
     keep: &[bool],
     reason: impl Fn(&Photo) -> String,
@@ -225,7 +276,7 @@ mod tests {
             rejected: Vec::new(),
             notes: Vec::new(),
         };
-        let mut keypoints = vec![Keypoints::default(); 4];
+        let mut keypoints = vec![ShelvedKeypoints::of(Keypoints::default(), &Arc::default()); 4];
         drop_photos(&mut flight, &mut keypoints, &mut pairs, &[true, false, true, true], |_| "blurred".to_owned());
         assert_eq!(flight.rejected, [Rejected { name: "b".to_owned(), reason: "blurred".to_owned() }]);
         assert_eq!((keypoints.len(), pairs.len(), pairs[0].first, pairs[0].second), (3, 1, 1, 2));
@@ -243,6 +294,7 @@ mod tests {
             attitude: None,
             relative_altitude_m: None,
             taken_at_s: None,
+            aside: Aside::default(),
         }
     }
 }

@@ -58,6 +58,8 @@ pub enum Error {
          larger --gsd"
     )]
     TooLarge { width: usize, height: usize, gsd_m: f64 },
+    #[error("cannot read again what was put aside on the disk: {source}; check the disk and stitch again")]
+    Shelf { source: std::io::Error },
     #[error("stopped; nothing was written")]
     Stopped,
     #[error(transparent)]

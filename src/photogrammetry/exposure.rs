@@ -15,8 +15,9 @@ use super::{
     bundle::Block,
     camera::Camera,
     dense::NormalEquations,
+    error::Result,
     orthorectify::{View, union},
-    reduced::Reduced,
+    reduced::{AtHand, Reduced},
     surface::Surface,
 };
 
@@ -72,15 +73,18 @@ impl Exposure {
     /// neutral where nothing can be said.
     ///
     /// `views` and `reduced` are in the order of the block's photos.
-    pub fn estimate(block: &Block, views: &[View], surface: &Surface, reduced: &Reduced) -> Self {
+    ///
+    /// # Errors
+    /// Those of [`Reduced::at_hand`].
+    pub fn estimate(block: &Block, views: &[View], surface: &Surface, reduced: &Reduced) -> Result<Self> {
         let mut places = tie_points(block, views);
-        places.extend(ground_places(views, surface, reduced));
+        places.extend(ground_places(views, surface, reduced)?);
         let solved: Vec<Self> = (0..3).into_par_iter().map(|channel| Self::solve(block, &places, channel)).collect();
         let mut exposure = Self::neutral(block.photos.len(), block.cameras.len());
         for (channel, solution) in solved.iter().enumerate() {
             exposure.take_channel(solution, channel);
         }
-        exposure
+        Ok(exposure)
     }
 
     fn solve(block: &Block, places: &[Place], channel: usize) -> Self {
@@ -202,7 +206,7 @@ fn tie_points(block: &Block, views: &[View]) -> Vec<Place> {
 }
 
 /// Places on a regular grid over all that the photos see, with the colours of the steepest photos.
-fn ground_places(views: &[View], surface: &Surface, reduced: &Reduced) -> Vec<Place> {
+fn ground_places(views: &[View], surface: &Surface, reduced: &Reduced) -> Result<Vec<Place>> {
     let extent = union(views.iter().map(|view| view.extent));
     let (width, height) = (extent[2] - extent[0], extent[3] - extent[1]);
     let wanted = PLACES.max(PLACES_PER_PHOTO * views.len() as f64);
@@ -219,19 +223,41 @@ fn ground_places(views: &[View], surface: &Surface, reduced: &Reduced) -> Vec<Pl
             .collect();
         seen.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.photo.cmp(&b.1.photo)));
         seen.truncate(MOST_VIEWS);
-        let samples =
-            seen.into_iter().map(|(_, view, pixel)| sample_of(view, pixel, mean_colour(reduced, view.photo, pixel)));
-        Place { sigma: PLACE_SIGMA, samples: samples.collect() }
+        seen.into_iter().map(|(_, view, pixel)| (view, pixel)).collect()
     };
-    (0..columns * rows).into_par_iter().map(place).collect()
+    let seen: Vec<Vec<(&View, [f64; 2])>> = (0..columns * rows).into_par_iter().map(place).collect();
+
+    // A photo is looked at once, for all of its places.
+    let mut places_of: Vec<Vec<[u32; 2]>> = vec![Vec::new(); views.len()];
+    for (place, seen) in seen.iter().enumerate() {
+        for (turn, (view, _)) in seen.iter().enumerate() {
+            places_of[view.photo].push([place as u32, turn as u32]);
+        }
+    }
+    let look = |(photo, places): (usize, &Vec<[u32; 2]>)| -> Result<Vec<[f32; 3]>> {
+        let copy = reduced.at_hand([photo])?;
+        let colour = |&[place, turn]: &[u32; 2]| {
+            mean_colour(&copy, photo, reduced.factor, seen[place as usize][turn as usize].1)
+        };
+        Ok(places.iter().map(colour).collect())
+    };
+    let colours: Vec<Vec<[f32; 3]>> = places_of.par_iter().enumerate().map(look).collect::<Result<_>>()?;
+
+    let sample = |&(view, pixel): &(&View, [f64; 2])| sample_of(view, pixel, [0.0; 3]);
+    let unlit = |seen: &Vec<_>| Place { sigma: PLACE_SIGMA, samples: seen.iter().map(sample).collect() };
+    let mut places: Vec<Place> = seen.iter().map(unlit).collect();
+    for ([place, turn], colour) in places_of.iter().flatten().zip(colours.iter().flatten()) {
+        places[*place as usize].samples[*turn as usize].rgb = *colour;
+    }
+    Ok(places)
 }
 
 /// The mean over three by three pixels of the copy: where exactly the place is then matters little.
-fn mean_colour(reduced: &Reduced, photo: usize, [x, y]: [f64; 2]) -> [f32; 3] {
-    let step = reduced.factor as f64;
+fn mean_colour(copy: &AtHand, photo: usize, factor: usize, [x, y]: [f64; 2]) -> [f32; 3] {
+    let step = factor as f64;
     let mut sum = [0.0; 3];
     for (dx, dy) in (0..9).map(|index| (f64::from(index % 3 - 1), f64::from(index / 3 - 1))) {
-        let colour = reduced.colour(photo, &[x + dx * step, y + dy * step].into());
+        let colour = copy.colour(photo, &[x + dx * step, y + dy * step].into());
         sum.iter_mut().zip(colour).for_each(|(total, value)| *total += value / 9.0);
     }
     sum
@@ -279,7 +305,7 @@ mod tests {
     fn exposure_steps_and_the_fall_off_are_recovered_though_a_van_drives_through() {
         let toy = flown();
         let reduced = Reduced::of_pictures(2, &toy.photos);
-        let exposure = Exposure::estimate(&toy.block, &toy.views, &toy.surface, &reduced);
+        let exposure = Exposure::estimate(&toy.block, &toy.views, &toy.surface, &reduced).unwrap();
         for channel in 0..3 {
             let mean = GAINS.iter().map(|gain| gain[channel].ln()).sum::<f64>() / 6.0;
             for (photo, gain) in GAINS.iter().enumerate() {
@@ -301,7 +327,7 @@ mod tests {
     fn the_median_brightness_is_kept() {
         let toy = flown();
         let reduced = Reduced::of_pictures(2, &toy.photos);
-        let exposure = Exposure::estimate(&toy.block, &toy.views, &toy.surface, &reduced);
+        let exposure = Exposure::estimate(&toy.block, &toy.views, &toy.surface, &reduced).unwrap();
         let mean = (0..6).map(|photo| exposure.gain(photo)[1].ln()).sum::<f64>() / 6.0;
         assert!(mean.abs() < 1e-9);
     }
@@ -318,7 +344,7 @@ mod tests {
     fn photos_that_share_nothing_are_left_as_they_are() {
         let toy = Toy::over_plane(&[[0.0, 0.0], [100.0, 0.0]], |look| meadow(look.east, look.north).map(|v| v * 0.5));
         let reduced = Reduced::of_pictures(2, &toy.photos);
-        let exposure = Exposure::estimate(&toy.block, &toy.views, &toy.surface, &reduced);
+        let exposure = Exposure::estimate(&toy.block, &toy.views, &toy.surface, &reduced).unwrap();
         assert!((exposure.gain(0)[0] - 1.0).abs() < 1e-9 && (exposure.factor(1, 0, 0.5)[2] - 1.0).abs() < 1e-6);
     }
 }

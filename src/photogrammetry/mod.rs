@@ -10,7 +10,7 @@
 //!
 //! It promises three things. The same photos give the same pixels, whatever the number of threads, and also when
 //! a killed stitch goes on from what its stages [`kept`]. Memory grows
-//! with the number of keypoints, not with the photos' pixels or the orthophoto's size. And a photo that cannot
+//! with the tie points alone, not with the photos' pixels or the orthophoto's size: what every photo has waits on a [`shelf`]. And a photo that cannot
 //! be used is a line in the report, never a failed flight.
 
 mod adjust;
@@ -37,6 +37,7 @@ mod pairs;
 mod photos;
 mod reduced;
 mod report;
+mod shelf;
 mod start;
 mod stitch;
 mod surface;

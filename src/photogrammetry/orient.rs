@@ -8,7 +8,7 @@ use super::{
     connect::drop_photos,
     error::{Error, Result},
     gcp::{self, Gcp, Surveyed},
-    keypoints::Keypoints,
+    keypoints::ShelvedKeypoints,
     matching::PairMatches,
     photos::{Flight, Rejected},
     start::estimate_start,
@@ -32,20 +32,21 @@ pub struct Oriented {
 /// Adjusts the block onto GPS and surveyed points; photos that end with too few tie points are rejected.
 ///
 /// # Errors
-/// [`Error::NoGeometry`] when no three photos agree; [`Error::TooFewGcps`] when neither GPS nor points hold the block.
+/// [`Error::NoGeometry`] when no three photos agree; [`Error::TooFewGcps`] when neither GPS nor points hold the block;
+/// [`Error::Shelf`].
 pub fn orient(
     mut flight: Flight,
-    mut keypoints: Vec<Keypoints>,
+    mut keypoints: Vec<ShelvedKeypoints>,
     mut pairs: Vec<PairMatches>,
     gcps: &[Gcp],
 ) -> Result<Oriented> {
     let rejected_before = flight.rejected.len();
     loop {
         let photos = flight.photos.len();
-        let start = estimate_start(&flight, &keypoints, &pairs)
+        let start = estimate_start(&flight, &keypoints, &pairs)?
             .ok_or_else(|| no_geometry(photos, "the matches do not fix where each photo is"))?;
-        let counts: Vec<usize> = keypoints.iter().map(|k| k.points.len()).collect();
-        let sightings = Sightings::new(&build_tracks(&counts, &pairs), &keypoints);
+        let counts: Vec<usize> = keypoints.iter().map(|keypoints| keypoints.count).collect();
+        let sightings = Sightings::new(&build_tracks(&counts, &pairs), &keypoints)?;
         let mut block = first_block(&flight, &start);
         adjust_roughly(&mut block, &sightings);
         let seen = fitting_sightings_per_photo(&block, &sightings);
@@ -78,7 +79,7 @@ pub fn orient(
 /// Drops the photos that see too few tie points; `true` when there were any.
 fn keep_fitting(
     flight: &mut Flight,
-    keypoints: &mut Vec<Keypoints>,
+    keypoints: &mut Vec<ShelvedKeypoints>,
     pairs: &mut Vec<PairMatches>,
     seen: &[usize],
 ) -> Result<bool> {
@@ -136,8 +137,8 @@ mod tests {
         super::{
             camera::{Camera, Exterior, rotation_of},
             gcp::Role,
-            keypoints::Keypoint,
-            photos::{CameraGroup, Gps, Photo},
+            keypoints::{Keypoint, Keypoints},
+            photos::{Aside, CameraGroup, Gps, Photo},
         },
         *,
     };
@@ -153,7 +154,7 @@ mod tests {
         flight: Flight,
         centres: Vec<Vector3<f64>>,
         exteriors: Vec<Exterior>,
-        keypoints: Vec<Keypoints>,
+        keypoints: Vec<ShelvedKeypoints>,
         pairs: Vec<PairMatches>,
     }
 
@@ -227,6 +228,7 @@ mod tests {
                     attitude: Some(*attitude),
                     relative_altitude_m: Some(exterior.centre.z),
                     taken_at_s: Some(f64::from(*index) * 3.0),
+                    aside: Aside::default(),
                 })
                 .collect(),
             cameras: vec![group],
@@ -240,6 +242,8 @@ mod tests {
             .map(|((first, second), matches)| PairMatches { first, second, matches })
             .collect();
         let exteriors: Vec<Exterior> = photos.iter().map(|(.., exterior)| *exterior).collect();
+        let shelf = std::sync::Arc::default();
+        let keypoints = keypoints.into_iter().map(|keypoints| ShelvedKeypoints::of(keypoints, &shelf)).collect();
         World { flight, centres: exteriors.iter().map(|e| e.centre).collect(), exteriors, keypoints, pairs }
     }
 

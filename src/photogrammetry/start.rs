@@ -8,11 +8,13 @@
 use std::f64::consts::{PI, TAU};
 
 use nalgebra::{Vector2, Vector3};
+use rayon::prelude::*;
 
 use super::{
     camera::{Exterior, rotation_of},
     dense::NormalEquations,
-    keypoints::Keypoints,
+    error::Result,
+    keypoints::ShelvedKeypoints,
     matching::PairMatches,
     photos::{Flight, Photo, median},
 };
@@ -41,9 +43,13 @@ const GROUND_SIGMA: f64 = 0.05;
 const UNKNOWN_HEIGHT_M: f64 = 50.0;
 
 /// Estimates the poses of all photos. `None` when the matches leave some photo undetermined.
-pub fn estimate_start(flight: &Flight, keypoints: &[Keypoints], pairs: &[PairMatches]) -> Option<Start> {
+///
+/// # Errors
+/// [`super::Error::Shelf`] when the disk does not give keypoints back.
+pub fn estimate_start(flight: &Flight, keypoints: &[ShelvedKeypoints], pairs: &[PairMatches]) -> Result<Option<Start>> {
     let height = median(flight.photos.iter().filter_map(|photo| photo.relative_altitude_m)).unwrap_or(UNKNOWN_HEIGHT_M);
-    let planes: Vec<Plane> = solve_planes(flight, keypoints, pairs, height)?;
+    let ties = collect_ties(flight, keypoints, pairs)?;
+    let Some(planes) = solve_planes(flight, &ties, height) else { return Ok(None) };
     let anchored = flight.photos.iter().filter(|photo| photo.gps.is_some()).count() >= 3;
 
     let ratios = flight
@@ -69,7 +75,7 @@ pub fn estimate_start(flight: &Flight, keypoints: &[Keypoints], pairs: &[PairMat
             .push(Exterior { rotation: rotation_of(&turned), centre: Vector3::new(plane.shift.x, plane.shift.y, z) });
         start.attitudes.push(attitude);
     }
-    Some(start)
+    Ok(Some(start))
 }
 
 fn wrapped(angle: f64) -> f64 {
@@ -109,13 +115,12 @@ struct Tie {
     places: [Vector2<f64>; 2],
 }
 
-fn solve_planes(flight: &Flight, keypoints: &[Keypoints], pairs: &[PairMatches], height: f64) -> Option<Vec<Plane>> {
-    let ties = collect_ties(flight, keypoints, pairs);
+fn solve_planes(flight: &Flight, ties: &[Tie], height: f64) -> Option<Vec<Plane>> {
     let anchored = flight.photos.iter().any(|photo| photo.gps.is_some());
     let mut planes: Option<Vec<Plane>> = None;
     for _ in 0..4 {
         let mut equations = NormalEquations::new(4 * flight.photos.len());
-        for tie in &ties {
+        for tie in ties {
             add_tie(&mut equations, tie, planes.as_deref(), GROUND_SIGMA * height);
         }
         for (index, photo) in flight.photos.iter().enumerate() {
@@ -178,18 +183,25 @@ fn complex_product(a: Vector2<f64>, b: Vector2<f64>) -> Vector2<f64> {
     Vector2::new(a.x * b.x - a.y * b.y, a.x * b.y + a.y * b.x)
 }
 
-fn collect_ties(flight: &Flight, keypoints: &[Keypoints], pairs: &[PairMatches]) -> Vec<Tie> {
-    let mut ties = Vec::new();
-    for pair in pairs {
-        let stride = pair.matches.len().div_ceil(PER_PAIR).max(1);
-        for &[i, j] in pair.matches.iter().step_by(stride) {
+/// Some matches of every pair. The pairs are in the order of their first photo.
+fn collect_ties(flight: &Flight, keypoints: &[ShelvedKeypoints], pairs: &[PairMatches]) -> Result<Vec<Tie>> {
+    let of_photo = |pairs: &[PairMatches]| {
+        let first = keypoints[pairs[0].first].points()?;
+        let mut ties = Vec::new();
+        for pair in pairs {
+            let second = keypoints[pair.second].points()?;
             let photos = [pair.first, pair.second];
-            let pixels = [keypoints[photos[0]].points[i as usize].xy, keypoints[photos[1]].points[j as usize].xy];
-            let places = [0, 1].map(|side| level_place(flight, photos[side], pixels[side]));
-            ties.push(Tie { photos, places });
+            let stride = pair.matches.len().div_ceil(PER_PAIR).max(1);
+            ties.extend(pair.matches.iter().step_by(stride).map(|&[i, j]| {
+                let pixels = [first[i as usize].xy, second[j as usize].xy];
+                Tie { photos, places: [0, 1].map(|side| level_place(flight, photos[side], pixels[side])) }
+            }));
         }
-    }
-    ties
+        Ok(ties)
+    };
+    let of_photos: Vec<&[PairMatches]> = pairs.chunk_by(|a, b| a.first == b.first).collect();
+    let ties: Vec<Vec<Tie>> = of_photos.into_par_iter().map(of_photo).collect::<Result<_>>()?;
+    Ok(ties.into_iter().flatten().collect())
 }
 
 /// Where a pixel meets the plane one unit under the camera, with the tilt but not the heading applied.

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::{
     blocks::{Placed, place, separate},
     bundle::Block,
-    connect::{find_keypoints, match_photos, settle_mirrors},
+    connect::{Workbench, find_keypoints, match_photos, settle_mirrors},
     error::{Error, Result},
     exposure::Exposure,
     gcp::{self, Gcp},
@@ -25,10 +25,11 @@ use super::{
     orient::{Oriented, no_geometry},
     orthorectify::{Grid, native_gsd_m, union, views_of},
     photos::{Flight, PhotoInput, median, sort_out, too_few},
-    reduced::Reduced,
+    reduced::{Reduced, factor_for},
     report::{Findings, Report, StageReport, peak_memory_mb},
+    shelf::Shelf,
     surface::{Sight, Surface},
-    sweep::{Scene, sweep},
+    sweep::{Pyramid, Scene, ShelvedPyramid, sweep},
 };
 use crate::{raster::CogOptions, spatial::Crs};
 
@@ -121,15 +122,17 @@ pub fn stitch(photos: &[PhotoInput], options: &Options, progress: &(dyn Fn(Progr
 
     let mut flight = sort_out(photos, gcp::middle(&options.gcps))?;
     let (gcps, strange) = gcp::vet(&options.gcps, photos, &flight)?;
-    let (mut keypoints, mut keys) = stages.run("keypoints", |tell| find_keypoints(&mut flight, &kept, tell));
+    let shelf = Shelf::in_one_of(options.kept.as_deref().into_iter().chain(options.out.parent()));
+    let bench = Workbench { kept: &kept, shelf: &shelf, factor: factor_for(&flight), pyramids: !options.fast };
+    let (mut keypoints, mut keys) = stages.run("keypoints", |tell| find_keypoints(&mut flight, &bench, tell));
     check_enough(&flight, total)?;
     options.go_on()?;
     let pairs = stages.run("matching", |tell| {
-        let pairs = match_photos(&flight, &keypoints, &keys, &kept, tell);
-        settle_mirrors(&mut flight, &mut keypoints, &mut keys, pairs, &kept, tell)
-    });
+        let pairs = match_photos(&flight, &keypoints, &keys, &kept, tell)?;
+        settle_mirrors(&mut flight, &mut keypoints, &mut keys, pairs, &bench, tell)
+    })?;
     let flight_notes = std::mem::take(&mut flight.notes);
-    let (parts, alone) = separate(flight, keypoints, &pairs, total)?;
+    let (parts, alone) = separate(flight, &keypoints, &pairs, total)?;
 
     options.go_on()?;
     let Placed { mut flight, oriented, blocks } = stages.run("adjustment", |_| place(parts, &keys, &gcps, &kept))?;
@@ -149,8 +152,8 @@ pub fn stitch(photos: &[PhotoInput], options: &Options, progress: &(dyn Fn(Progr
     options.go_on()?;
     let views = views_of(&block, ground.height_m);
     let (reduced, exposure) = stages.run("exposure", |tell| {
-        let reduced = Reduced::read(&flight, tell)?;
-        let exposure = Exposure::estimate(&block, &views, &ground.surface, &reduced);
+        let reduced = Reduced::of(&flight, bench.factor, &shelf, tell)?;
+        let exposure = Exposure::estimate(&block, &views, &ground.surface, &reduced)?;
         Ok::<_, Error>((reduced, exposure))
     })?;
     options.go_on()?;
@@ -162,7 +165,7 @@ pub fn stitch(photos: &[PhotoInput], options: &Options, progress: &(dyn Fn(Progr
         terrain: Terrain {
             flight: &flight,
             views: &views,
-            sharpness: (0..views.len()).map(|photo| reduced.relative_sharpness(photo)).collect(),
+            sharpness: reduced.relative_sharpness(),
             surface: &ground.surface,
             sight: Sight::over(&ground.surface),
             grid,
@@ -271,7 +274,11 @@ impl Ground {
         let points: Vec<Vector3<f64>> = block.points.iter().map(|point| point.position).collect();
         let scene = Scene {
             views: &views,
-            read: &|photo| flight.photos[photo].read(),
+            read: &|photo| {
+                let photo = &flight.photos[photo];
+                let aside = photo.aside.pyramid.as_ref();
+                aside.map_or_else(|| Ok(Pyramid::of(&photo.read()?)), ShelvedPyramid::take_down)
+            },
             base: &self.surface,
             points: &points,
             flying_height_m: self.flying_height_m,

@@ -11,6 +11,7 @@ mod descriptor;
 mod detect;
 mod peaks;
 mod pyramid;
+mod shelved;
 mod spread;
 
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,7 @@ use crate::raster::Rgb8;
 
 pub use descriptor::DESCRIPTOR_LENGTH;
 pub use pyramid::Gray;
+pub use shelved::ShelvedKeypoints;
 
 /// One point of a photo: where, how large, which way, and the colour around it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

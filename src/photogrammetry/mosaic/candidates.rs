@@ -10,7 +10,7 @@ use crate::photogrammetry::{
     error::Result,
     exposure::{Exposure, corner_distance_squared},
     orthorectify::{View, ground_point},
-    reduced::Reduced,
+    reduced::{AtHand, Reduced},
 };
 use crate::spatial::{Crs, Projection};
 
@@ -80,7 +80,8 @@ impl Lookout<'_> {
     /// Looks at a window of cells; `None` when no view is near.
     ///
     /// # Errors
-    /// [`crate::photogrammetry::Error::Spatial`] when the coordinate system cannot be left.
+    /// [`crate::photogrammetry::Error::Spatial`] when the coordinate system cannot be left, and those of
+    /// [`Reduced::at_hand`].
     pub fn look(&self, at: [usize; 2], size: [usize; 2]) -> Result<Option<Candidates>> {
         let terrain = self.terrain;
         let pixels = |cells: [usize; 2]| cells.map(|count| count * self.cell_px);
@@ -94,6 +95,7 @@ impl Lookout<'_> {
         if near.is_empty() {
             return Ok(None);
         }
+        let copies = self.reduced.at_hand(near.iter().map(|view| view.photo))?;
         let middle = |cell: usize| (cell as f64 + 0.5) * self.cell_px as f64;
         let heights: Vec<f32> = (0..wide[0] * wide[1])
             .map(|index| {
@@ -116,8 +118,10 @@ impl Lookout<'_> {
             if seen.is_empty() {
                 seen = self.views_of(&near, &terrain.lowered(&point), View::see);
             }
-            let mut candidates: Vec<Candidate> =
-                seen.iter().map(|(cost, view, point, pixel)| self.candidate(*cost, view, point, pixel, step)).collect();
+            let mut candidates: Vec<Candidate> = seen
+                .iter()
+                .map(|(cost, view, point, pixel)| self.candidate(&copies, *cost, view, point, pixel, step))
+                .collect();
             charge_disagreement(&mut candidates);
             let least = candidates.iter().map(|candidate| candidate.cost).fold(f32::INFINITY, f32::min);
             candidates.retain(|candidate| candidate.cost <= least + SLACK);
@@ -151,6 +155,7 @@ impl Lookout<'_> {
     /// The colours at the middles of a cell's quarters; `step` is the way along a cell's upper side, metres.
     fn candidate(
         &self,
+        copies: &AtHand,
         cost: f64,
         view: &View,
         point: &Vector3<f64>,
@@ -167,7 +172,7 @@ impl Lookout<'_> {
         let mut colours = [0; SAMPLES];
         for (index, colour) in colours.chunks_exact_mut(3).enumerate() {
             let (x, y) = (if index % 2 == 0 { -1.0 } else { 1.0 }, if index < 2 { -1.0 } else { 1.0 });
-            let seen = self.reduced.colour(view.photo, &(pixel + right * x + below * y));
+            let seen = copies.colour(view.photo, &(pixel + right * x + below * y));
             for channel in 0..3 {
                 colour[channel] = (seen[channel] * factor[channel] + 0.5).clamp(0.0, 255.0) as u8;
             }

@@ -6,7 +6,7 @@ use super::{super::surface::Sight, draw::Tile, *};
 use crate::{
     photogrammetry::{
         orthorectify::union,
-        photos::{Flight, Photo},
+        photos::{Aside, Flight, Photo},
         toy::{GSD_M, Look, Toy},
     },
     raster::{Compression, encode_jpeg},
@@ -41,6 +41,7 @@ impl World {
                 attitude: None,
                 relative_altitude_m: None,
                 taken_at_s: None,
+                aside: Aside::default(),
             }
         });
         let flight = Flight {

@@ -15,7 +15,11 @@ use nalgebra::Vector2;
 use serde::{Deserialize, Serialize};
 
 use self::{cameras::group_cameras, positions::Positions};
-use super::error::{Error, Result};
+use super::{
+    error::{Error, Result},
+    reduced::SmallCopy,
+    sweep::ShelvedPyramid,
+};
 use crate::{
     raster::{Attitude, PhotoMetadata, Rgb8, read_photo},
     spatial::LocalFrame,
@@ -57,6 +61,16 @@ pub struct Photo {
     pub relative_altitude_m: Option<f64>,
     /// Seconds after the first photo, by the camera's clock.
     pub taken_at_s: Option<f64>,
+    #[serde(skip)]
+    pub aside: Aside,
+}
+
+/// What was made of a photo while it was decoded for something else.
+#[derive(Clone, Debug, Default)]
+pub struct Aside {
+    pub copy: Option<SmallCopy>,
+    /// For the sweep; none when there is no sweep, or no room on the disk.
+    pub pyramid: Option<ShelvedPyramid>,
 }
 
 /// All photos of a stitch, sorted out. What is written of it is all that later stages know of the metadata.
@@ -129,6 +143,7 @@ pub fn sort_out(inputs: &[PhotoInput], fallback: Option<[f64; 3]>) -> Result<Fli
             attitude: attitude_of(&input.metadata),
             relative_altitude_m: input.metadata.relative_altitude_m.filter(|h| *h > 1.0),
             taken_at_s: first.zip(input.metadata.taken_at).map(|(first, now)| (now - first).as_seconds_f64()),
+            aside: Aside::default(),
         })
         .collect();
     let sorties = sortie_of.iter().max().map_or(0, |last| last + 1);

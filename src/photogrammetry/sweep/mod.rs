@@ -20,9 +20,10 @@ use std::{ops::Range, sync::Arc};
 use nalgebra::Vector3;
 use rayon::prelude::*;
 
+pub use self::pictures::{Pyramid, ShelvedPyramid};
 use self::{
     fuse::{Swept, drop_patches, fuse},
-    pictures::{LEVELS, Pictures, Pyramid},
+    pictures::{LEVELS, Pictures},
     semiglobal::choose_layers,
     tile::{Chosen, Tile},
     volume::compare,
@@ -33,7 +34,6 @@ use super::{
     photos::median,
     surface::{Extent, Surface},
 };
-use crate::raster::Rgb8;
 
 /// Cells of the finest look to a side of a block; a multiple of a cell of the coarsest.
 const BLOCK: usize = 512;
@@ -59,7 +59,7 @@ const SPARE_LAYERS: f64 = 3.0;
 pub struct Scene<'a> {
     pub views: &'a [View],
     /// Reads the photo that [`View::photo`] counts.
-    pub read: &'a (dyn Fn(usize) -> Result<Rgb8> + Sync),
+    pub read: &'a (dyn Fn(usize) -> Result<Pyramid> + Sync),
     /// The surface of the tie points.
     pub base: &'a Surface,
     pub points: &'a [Vector3<f64>],
@@ -155,7 +155,7 @@ struct Look {
 }
 
 impl Block<'_> {
-    /// Decodes the photos that see some of a block.
+    /// Reads the photos that see some of a block.
     fn pictures_near(&self, pictures: &mut Pictures<'_>, cells: [&Range<usize>; 2]) -> Result<Near> {
         let reach = (MARGIN * 4) as f64;
         let side = |axis: usize, cell: f64| self.origin[axis] + cell * self.cell_m;

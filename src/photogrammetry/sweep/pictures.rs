@@ -4,8 +4,13 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use super::super::error::Result;
-use crate::raster::Rgb8;
+use crate::{
+    photogrammetry::{
+        error::Result,
+        shelf::{Shelf, Shelved},
+    },
+    raster::Rgb8,
+};
 
 /// How many times a photo is halved: what the sweep looks at has 2 or 4 of its pixels to a side.
 pub const LEVELS: usize = 2;
@@ -25,7 +30,7 @@ pub struct Pyramid {
 }
 
 impl Pyramid {
-    fn of(photo: &Rgb8) -> Self {
+    pub fn of(photo: &Rgb8) -> Self {
         let luma = |p: &[u8]| (299 * u32::from(p[0]) + 587 * u32::from(p[1]) + 114 * u32::from(p[2])) / 1000;
         let (width, height) = (photo.width / 2, photo.height / 2);
         let mut data = Vec::with_capacity(width * height);
@@ -39,11 +44,21 @@ impl Pyramid {
                     .map(|(a, b)| ((luma(&a[..3]) + luma(&a[3..]) + luma(&b[..3]) + luma(&b[3..]) + 2) / 4) as u8),
             );
         }
-        let mut levels = vec![Grey { width, height, data }];
+        Self::over(Grey { width, height, data })
+    }
+
+    fn over(half: Grey) -> Self {
+        let mut levels = vec![half];
         for _ in 1..LEVELS {
             levels.push(levels[levels.len() - 1].halved());
         }
         Self { levels }
+    }
+
+    /// Puts it aside; `None` when the disk has no room, for it can be made again.
+    pub fn put_aside(&self, shelf: &Arc<Shelf>) -> Option<ShelvedPyramid> {
+        let Grey { width, height, data } = self.level(1);
+        Some(ShelvedPyramid { size: [*width, *height], half: shelf.put_if_there_is_room(data)? })
     }
 
     /// The picture `2^level` times as small as the photo; `level` from 1 to [`LEVELS`].
@@ -53,6 +68,22 @@ impl Pyramid {
 
     fn bytes(&self) -> usize {
         self.levels.iter().map(|grey| grey.data.len()).sum()
+    }
+}
+
+/// A pyramid that was put aside: its finest level, of which the others are made again.
+#[derive(Clone, Debug)]
+pub struct ShelvedPyramid {
+    size: [usize; 2],
+    half: Shelved,
+}
+
+impl ShelvedPyramid {
+    /// # Errors
+    /// Those of [`Shelved::take_down`].
+    pub fn take_down(&self) -> Result<Pyramid> {
+        let [width, height] = self.size;
+        Ok(Pyramid::over(Grey { width, height, data: self.half.take_down()? }))
     }
 }
 
@@ -101,17 +132,17 @@ impl Grey {
 
 /// Pyramids of the photos asked for last.
 pub struct Pictures<'a> {
-    read: &'a (dyn Fn(usize) -> Result<Rgb8> + Sync),
+    read: &'a (dyn Fn(usize) -> Result<Pyramid> + Sync),
     /// Newest last.
     held: Vec<(usize, Arc<Pyramid>)>,
 }
 
 impl<'a> Pictures<'a> {
-    pub fn new(read: &'a (dyn Fn(usize) -> Result<Rgb8> + Sync)) -> Self {
+    pub fn new(read: &'a (dyn Fn(usize) -> Result<Pyramid> + Sync)) -> Self {
         Self { read, held: Vec::new() }
     }
 
-    /// The pyramids of the given photos, in order; those not held are decoded side by side.
+    /// The pyramids of the given photos, in order; those not held are read side by side.
     ///
     /// # Errors
     /// Those of reading a photo.
@@ -119,8 +150,7 @@ impl<'a> Pictures<'a> {
         let missing: Vec<usize> =
             photos.iter().copied().filter(|photo| !self.held.iter().any(|(held, _)| held == photo)).collect();
         self.held.sort_by_key(|(held, _)| photos.contains(held));
-        let read: Vec<Result<Pyramid>> =
-            missing.par_iter().map(|&photo| Ok(Pyramid::of(&(self.read)(photo)?))).collect();
+        let read: Vec<Result<Pyramid>> = missing.par_iter().map(|&photo| (self.read)(photo)).collect();
         for (photo, pyramid) in missing.into_iter().zip(read) {
             self.held.push((photo, Arc::new(pyramid?)));
         }
@@ -140,6 +170,19 @@ impl<'a> Pictures<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_pyramid_that_was_put_aside_is_the_same() {
+        let mut photo = Rgb8::new(65, 47);
+        photo.data.iter_mut().enumerate().for_each(|(index, value)| *value = (index * index % 251) as u8);
+        let folder = tempfile::tempdir().unwrap();
+        let (shelf, pyramid) = (Shelf::in_one_of([folder.path()]), Pyramid::of(&photo));
+        let again = pyramid.put_aside(&shelf).unwrap().take_down().unwrap();
+        for level in 1..=LEVELS {
+            let [one, other] = [pyramid.level(level), again.level(level)];
+            assert_eq!((one.width, one.height, &one.data), (other.width, other.height, &other.data));
+        }
+    }
 
     #[test]
     fn a_place_stays_where_it_is_at_every_level() {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use nalgebra::{Vector2, Vector3};
 
-use super::{Scene, sweep};
+use super::{Pyramid, Scene, sweep};
 use crate::{
     photogrammetry::{
         camera::{Camera, Exterior, rotation_of},
@@ -92,7 +92,7 @@ fn swept(folder: &Path, views: &[View], points: &[Vector3<f64>]) -> Result<Surfa
     let base = Surface::from_points(points, EXTENT, HEIGHT_M, GSD_M).unwrap();
     let scene = Scene {
         views,
-        read: &|photo| Ok(read_photo(&folder.join(format!("{photo}.jpg")))?),
+        read: &|photo| Ok(Pyramid::of(&read_photo(&folder.join(format!("{photo}.jpg")))?)),
         base: &base,
         points,
         flying_height_m: HEIGHT_M,
