@@ -38,6 +38,7 @@ mod photos;
 mod reduced;
 mod report;
 mod shelf;
+mod sparse;
 mod start;
 mod stitch;
 mod surface;

@@ -119,7 +119,7 @@ fn solve_planes(flight: &Flight, ties: &[Tie], height: f64) -> Option<Vec<Plane>
     let anchored = flight.photos.iter().any(|photo| photo.gps.is_some());
     let mut planes: Option<Vec<Plane>> = None;
     for _ in 0..4 {
-        let mut equations = NormalEquations::new(4 * flight.photos.len());
+        let mut equations = NormalEquations::of_photos(flight.photos.len(), 4 * flight.photos.len());
         for tie in ties {
             add_tie(&mut equations, tie, planes.as_deref(), GROUND_SIGMA * height);
         }

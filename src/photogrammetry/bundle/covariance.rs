@@ -35,23 +35,17 @@ pub struct PhotoSigma {
     pub rotation: Vector3<f64>,
 }
 
-/// Beyond this many photos the inverse would take longer than the adjustment.
-const MOST_PHOTOS: usize = 500;
-
 impl Precision {
-    /// The precision of an adjusted block. `None` for more than 500 photos, or when something is not determined.
+    /// The precision of an adjusted block. `None` when something is not determined.
     ///
-    /// `loss_scale` is the adjustment's own. Takes memory for two dense matrices of six rows a photo.
+    /// `loss_scale` is the adjustment's own. Takes the memory of the adjustment's last step twice.
     pub fn of(block: &Block, loss_scale: f64) -> Option<Self> {
-        if block.photos.len() > MOST_PHOTOS {
-            return None;
-        }
         let sightings = Sightings::of(block, &block.points, Loss { scale: loss_scale });
         let pairs = PairIndex::new(block.photos.len(), &sightings);
         let positions: Vec<Vector3<f64>> = block.points.iter().map(|point| point.position).collect();
         let reduced = reduce(block, &sightings, &positions, &pairs, 0.0);
-        let inverse = system(block, &reduced, &pairs, 0.0).invert()?;
-        let sigma = |at: usize| inverse[(at, at)].max(0.0).sqrt();
+        let variances = system(block, &reduced, &pairs, 0.0).variances()?;
+        let sigma = |at: usize| variances[at].max(0.0).sqrt();
         let three = |at: usize| Vector3::from_fn(|axis, _| sigma(at + axis));
         let photos = (0..block.photos.len()).map(Unknowns::photo);
         let unknowns = Unknowns::of(block);

@@ -1,7 +1,8 @@
 //! Adjusts cameras, poses and tie points together until they explain every sighting as well as they can.
 //!
 //! Levenberg–Marquardt on the Schur complement (Triggs et al. 2000, *Bundle adjustment: a modern synthesis*): tie
-//! points are eliminated one by one, what is left is a dense system of photos, cameras and flights.
+//! points are eliminated one by one, what is left is a system of photos, cameras and flights, dense for few photos and sparse
+//! for many.
 //! Beside the sightings, the adjustment listens to priors: GPS with the sigma its receiver reported, gimbal
 //! angles, the focal length of the EXIF, height over the ground, and surveyed points.
 //!
@@ -44,7 +45,7 @@ pub struct Block {
     pub altitude_offsets_m: Vec<f64>,
     /// For each flight the turn that its gimbal and compass add to the truth, about the camera's axes, radians.
     pub gimbal_offsets: Vec<Vector3<f64>>,
-    /// How sure the last adjustment is of all that; none for very large blocks.
+    /// How sure the last adjustment is of all that; none when something is not determined.
     pub precision: Option<Precision>,
 }
 

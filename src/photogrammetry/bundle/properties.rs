@@ -153,7 +153,7 @@ proptest! {
         for row in 0..own {
             gradient[row] += priors.gradient[row];
             for column in 0..=row {
-                matrix[(row, column)] += priors.matrix[(row, column)];
+                matrix[(row, column)] += priors.at(row, column);
             }
         }
         matrix.fill_upper_triangle_with_lower_triangle();

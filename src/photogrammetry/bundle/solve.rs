@@ -132,7 +132,7 @@ pub fn moved(block: &Block, steps: &[f64]) -> Block {
 fn assemble(block: &Block, reduced: &Reduced, pairs: &PairIndex, damping: f64) -> NormalEquations {
     let (photos, cameras) = (block.photos.len(), block.cameras.len());
     let unknowns = Unknowns::of(block);
-    let mut system = NormalEquations::new(unknowns.count());
+    let mut system = NormalEquations::of_photos(photos, unknowns.count());
     for photo in 0..photos {
         let at = Unknowns::photo(photo);
         system.gradient[at..at + 6].copy_from_slice(&reduced.pose_gradients[photo]);
@@ -160,11 +160,11 @@ fn assemble(block: &Block, reduced: &Reduced, pairs: &PairIndex, damping: f64) -
     system
 }
 
-/// Writes a block into the matrix, its first element at `[row, column]`.
+/// Writes a block into the matrix, its first element at `[row, column]`; of one on the diagonal the lower triangle.
 fn put<const R: usize, const S: usize>(system: &mut NormalEquations, [row, column]: [usize; 2], block: &[[f64; S]; R]) {
     for (i, values) in block.iter().enumerate() {
-        for (j, value) in values.iter().enumerate() {
-            system.matrix[(row + i, column + j)] = *value;
+        for (j, value) in values.iter().enumerate().take_while(|(j, _)| column + j <= row + i) {
+            system.add(row + i, column + j, *value);
         }
     }
 }
