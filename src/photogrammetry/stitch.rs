@@ -167,6 +167,7 @@ pub fn stitch(photos: &[PhotoInput], options: &Options, progress: &(dyn Fn(Progr
             views: &views,
             sharpness: reduced.relative_sharpness(),
             surface: &ground.surface,
+            bare: ground.surface.bare(),
             sight: Sight::over(&ground.surface),
             grid,
             gsd_m,

@@ -8,6 +8,9 @@ use crate::photogrammetry::{
     surface::{Sight, Surface},
 };
 
+/// What rises over the bare ground by more stands on it, metres: the bare ground knows no kerbs.
+const STANDS_M: f64 = 0.5;
+
 /// The geometry under an orthophoto. Views are in the order of the flight's photos.
 pub struct Terrain<'a> {
     pub flight: &'a Flight,
@@ -15,6 +18,8 @@ pub struct Terrain<'a> {
     /// How sharp each photo is against the middle one.
     pub sharpness: Vec<f64>,
     pub surface: &'a Surface,
+    /// The ground under what stands on it.
+    pub bare: Surface,
     /// What stands in the way over that surface.
     pub sight: Sight<'a>,
     pub grid: Grid,
@@ -37,8 +42,10 @@ impl Terrain<'_> {
         view.see(point).filter(|_| !self.sight.is_hidden(point, &view.exterior.centre))
     }
 
-    /// The place on the mean ground. At the border a crown may rise out of every frame while its foot is still seen.
+    /// The place at the foot of what stands there. At the border a crown may rise out of every frame while its foot is
+    /// still seen; but a dike is its own foot, and where it rises out of every frame nothing is known of it.
     pub fn lowered(&self, point: &Vector3<f64>) -> Vector3<f64> {
-        Vector3::new(point.x, point.y, point.z.min(self.ground_m))
+        let foot = self.bare.height_at(point.x, point.y);
+        Vector3::new(point.x, point.y, if point.z > foot + STANDS_M { foot } else { point.z })
     }
 }

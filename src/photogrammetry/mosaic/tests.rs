@@ -66,6 +66,7 @@ impl World {
             views: &self.toy.views,
             sharpness: vec![1.0; self.toy.views.len()],
             surface: &self.toy.surface,
+            bare: self.toy.surface.bare(),
             sight: Sight::over(&self.toy.surface),
             grid: self.grid,
             gsd_m: GSD_M,
@@ -169,6 +170,34 @@ fn what_any_photo_sees_is_covered_and_nothing_else_and_the_border_is_not_darkene
         let range = if seen { 99..=121 } else { 0..=0 };
         assert!(range.contains(&tile.rgb[3 * pixel]), "{} at {east:.2}, {north:.2}", tile.rgb[3 * pixel]);
     }
+}
+
+/// On the mean ground the photos do show something where the dike leaves their frames, but not what is there.
+#[test]
+fn a_dike_that_rises_out_of_every_frame_is_not_drawn_with_what_lies_lower() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut world = World::new(folder.path(), &ROW[..2], |look| meadow(look.east, look.north));
+    let extent = union(world.toy.views.iter().map(|view| view.extent));
+    let dike = |north: f64| (1.5 - 0.4 * north.abs()).max(0.0);
+    let place = |i: i32| [f64::from(i % 60) / 59.0, f64::from(i / 60) / 59.0];
+    let points: Vec<_> = (0..3600)
+        .map(|i| [0, 1].map(|axis| extent[axis] + place(i)[axis] * (extent[axis + 2] - extent[axis])))
+        .map(|[east, north]| nalgebra::Vector3::new(east, north, dike(north)))
+        .collect();
+    world.toy.surface = Surface::from_points(&points, extent, 20.0, GSD_M).unwrap();
+    let tile = world.draw_all();
+    let mut lost = 0;
+    for (pixel, &mask) in tile.mask.iter().enumerate() {
+        let [east, north] = world.ground(pixel);
+        let seen = |z: f64| {
+            let point = nalgebra::Vector3::new(east, north, z);
+            world.toy.views.iter().any(|view| view.see(&point).is_some())
+        };
+        let there = seen(world.toy.surface.height_at(east, north));
+        assert_eq!(mask != 0, there, "at {east:.2}, {north:.2}");
+        lost += usize::from(!there && seen(0.0));
+    }
+    assert!(lost > 500, "the dike's crown leaves the frames at {lost} places only");
 }
 
 #[test]

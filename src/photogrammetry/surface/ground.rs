@@ -15,32 +15,54 @@ const WIDEST_M: f64 = 14.0;
 const STEEPEST: f32 = 0.6;
 /// Rough ground stands out of its smoothed self by as much, metres.
 const ROUGH_M: f32 = 0.2;
+/// What is longer is no house: a steep dike, a quay or a wood, metres.
+const LONGEST_M: f64 = 30.0;
+/// Triangles lean on a wall this far from it: about the distance of tie points, metres.
+const BESIDE_M: f64 = 1.0;
 
 impl Surface {
     /// Returns the same grid without what stands on the ground.
     pub fn ground(&self) -> Self {
-        let mut coarse = self.lowest_of_cells((CELL_M / self.cell_m).round().max(1.0) as usize);
-        let covered = coarse.standing();
-        for (height, covered) in coarse.heights.iter_mut().zip(covered) {
-            if covered {
-                *height = f32::NAN;
-            }
-        }
-        if coarse.heights.iter().all(|height| height.is_nan()) {
-            return self.clone();
-        }
-        let columns = coarse.columns;
-        outside::Grid { over: &mut coarse.heights, columns, cell_m: coarse.cell_m }.span();
+        let bare = self.bare();
         let mut ground = self.clone();
         for (index, height) in ground.heights.iter_mut().enumerate() {
             let east = self.origin[0] + (index % self.columns) as f64 * self.cell_m;
             let north = self.origin[1] + (index / self.columns) as f64 * self.cell_m;
-            let bare = coarse.height_at(east, north) as f32;
+            let bare = bare.height_at(east, north) as f32;
             if *height > bare + ROUGH_M {
                 *height = bare;
             }
         }
         ground
+    }
+
+    /// Returns the ground under what stands on it, on cells of half a metre; grass and kerbs are not told from it.
+    pub fn bare(&self) -> Self {
+        let mut coarse = self.lowest_of_cells((CELL_M / self.cell_m).round().max(1.0) as usize);
+        let covered = coarse.standing();
+        if covered.iter().all(|covered| *covered) {
+            return coarse;
+        }
+        for (height, _) in coarse.heights.iter_mut().zip(covered).filter(|(_, covered)| *covered) {
+            *height = f32::NAN;
+        }
+        let columns = coarse.columns;
+        outside::Grid { over: &mut coarse.heights, columns, cell_m: coarse.cell_m }.span();
+        coarse
+    }
+
+    /// Which cells of a surface that is not known everywhere (NaN) belong to a house or a tree, or are so near to one
+    /// that the triangles between tie points may lean on it.
+    pub(super) fn stands_or_is_beside(&self) -> Vec<bool> {
+        let size = (CELL_M / self.cell_m).round().max(1.0) as usize;
+        let coarse = self.lowest_of_cells(size);
+        let mut standing = coarse.standing();
+        drop_long(&mut standing, coarse.columns, (LONGEST_M / coarse.cell_m) as usize);
+        let standing: Vec<f32> = standing.into_iter().map(|stands| f32::from(u8::from(stands))).collect();
+        let reach = (BESIDE_M / coarse.cell_m).ceil() as usize;
+        let beside = extreme(&standing, coarse.columns, reach, f32::max);
+        let of = |index: usize| (index / self.columns) / size * coarse.columns + index % self.columns / size;
+        (0..self.heights.len()).map(|index| beside[of(index)] > 0.0).collect()
     }
 
     /// A grid of squares of `size` cells, each as high as its lowest tenth.
@@ -84,6 +106,42 @@ impl Surface {
     }
 }
 
+/// Forgets the patches that are longer than so many cells, one way or the other.
+fn drop_long(cells: &mut [bool], columns: usize, longest: usize) {
+    let mut visited = vec![false; cells.len()];
+    let mut patch = Vec::new();
+    for start in 0..cells.len() {
+        if !cells[start] || std::mem::replace(&mut visited[start], true) {
+            continue;
+        }
+        patch.clear();
+        patch.push(start);
+        let mut next = 0;
+        let [mut west, mut east] = [start % columns; 2];
+        while next < patch.len() {
+            let at = patch[next];
+            next += 1;
+            (west, east) = (west.min(at % columns), east.max(at % columns));
+            let beside = [
+                (at % columns > 0).then(|| at - 1),
+                (at % columns + 1 < columns).then_some(at + 1),
+                at.checked_sub(columns),
+                Some(at + columns).filter(|below| *below < cells.len()),
+            ];
+            for other in beside.into_iter().flatten() {
+                if cells[other] && !std::mem::replace(&mut visited[other], true) {
+                    patch.push(other);
+                }
+            }
+        }
+        let rows = patch.iter().map(|at| at / columns);
+        let down = rows.clone().max().unwrap_or(0) - rows.min().unwrap_or(0);
+        if east - west > longest || down > longest {
+            patch.iter().for_each(|at| cells[*at] = false);
+        }
+    }
+}
+
 /// A morphological opening with a square of `2 reach + 1` cells.
 fn open(heights: &[f32], columns: usize, reach: usize) -> Vec<f32> {
     extreme(&extreme(heights, columns, reach, f32::min), columns, reach, f32::max)
@@ -92,6 +150,25 @@ fn open(heights: &[f32], columns: usize, reach: usize) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_house_is_told_from_a_quay_by_its_length() {
+        let (columns, rows, cell_m) = (200_usize, 160_usize, 0.5);
+        let house = |x: usize, y: usize| (20..40).contains(&x) && (20..36).contains(&y);
+        let quay = |_: usize, y: usize| (100..110).contains(&y);
+        let heights = (0..columns * rows).map(|i| (i % columns, i / columns));
+        let heights = heights.map(|(x, y)| match (y < 150, house(x, y) || quay(x, y)) {
+            (true, stands) => f32::from(u8::from(stands)) * 4.0,
+            (false, _) => f32::NAN,
+        });
+        let surface = Surface { origin: [0.0, 0.0], cell_m, columns, rows, heights: heights.collect() };
+        let stands = surface.stands_or_is_beside();
+        for (index, stands) in stands.iter().enumerate() {
+            let (x, y) = (index % columns, index / columns);
+            let beside = (18..42).contains(&x) && (18..38).contains(&y);
+            assert_eq!(*stands, beside, "{x} {y}");
+        }
+    }
 
     /// A house and a tree go, a dike of 4 m with flanks of 1 : 2.5 stays.
     #[test]

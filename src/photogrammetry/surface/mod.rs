@@ -2,7 +2,7 @@
 //!
 //! Tie points that disagree with their neighbours are cut, the rest is triangulated (Delaunay) and sampled on a
 //! grid. Photos at the edge of a flight see farther than tie points reach: there the surface goes on as it left the
-//! border, so that a dike stays a dike to the last pixel.
+//! border, so that a dike stays a dike to the last pixel; a house ends after a few metres.
 
 mod ground;
 mod outside;
@@ -159,8 +159,9 @@ impl Surface {
             let (x, y) = ((index % columns) as f64, (index / columns) as f64);
             (plane.x * (origin[0] + x * cell_m) + plane.y * (origin[1] + y * cell_m) + plane.z) as f32
         };
+        let stands = self.stands_or_is_beside();
         self.heights.iter_mut().enumerate().for_each(|(index, height)| *height -= level(index));
-        Grid { over: &mut self.heights, columns, cell_m }.carry_on();
+        Grid { over: &mut self.heights, columns, cell_m }.carry_on(&stands);
         self.heights.iter_mut().enumerate().for_each(|(index, height)| *height += level(index));
     }
 

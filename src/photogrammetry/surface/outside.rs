@@ -13,6 +13,10 @@ const GRAIN_M: f64 = 12.0;
 /// too, heights are carried along a border that the land runs beside.
 const ALONG: f32 = 8.0;
 
+/// Beyond the last tie point what stands on the land goes on for as long, metres: the other half of a house, but not
+/// the land behind it.
+const STANDS_ON_M: f64 = 4.0;
+
 /// Which way the land runs around a place.
 #[derive(Clone, Copy, Default)]
 struct Grain {
@@ -31,34 +35,52 @@ pub(super) struct Grid<'a> {
 
 impl Grid<'_> {
     /// Gives every unknown cell the height of a known one: the nearest, counted along the grain of the land there.
-    pub fn carry_on(&mut self) {
+    ///
+    /// What stands on the land (by cell) is not carried along: next to it, it goes on for [`STANDS_ON_M`] where it is the
+    /// nearest by plain distance; farther away there is land again.
+    pub fn carry_on(&mut self, stands: &[bool]) {
         let known: Vec<bool> = self.over.iter().map(|height| !height.is_nan()).collect();
-        let mut sources: Vec<Option<u32>> =
-            known.iter().enumerate().map(|(index, known)| known.then_some(index as u32)).collect();
+        let own = |of: &dyn Fn(usize) -> bool| -> Vec<Option<u32>> {
+            (0..known.len()).map(|index| (known[index] && of(index)).then_some(index as u32)).collect()
+        };
+        let mut nearest = own(&|_| true);
+        self.sweep(&mut nearest, |_| Grain::default());
+        let mut sources = own(&|index| !stands[index]);
+        if sources.iter().all(Option::is_none) {
+            sources = own(&|_| true);
+        }
         self.sweep(&mut sources, |_| Grain::default());
-        let nearest = sources.clone();
         let mut grains = HashMap::new();
-        for (index, source) in nearest.iter().enumerate() {
+        for (index, source) in sources.iter().enumerate() {
             if let Some(source) = source.filter(|_| !known[index]) {
-                grains.entry(source).or_insert_with(|| self.grain_at(source as usize));
+                grains.entry(source).or_insert_with(|| self.grain_at(source as usize, stands));
             }
         }
+        let of_nearest = sources.clone();
         let grain_of =
-            |index: usize| nearest[index].and_then(|source| grains.get(&source)).copied().unwrap_or_default();
+            |index: usize| of_nearest[index].and_then(|source| grains.get(&source)).copied().unwrap_or_default();
         // Cells are offered what their neighbours hold, and with a metric of their own that may come late: twice.
         for _ in 0..2 {
             self.sweep(&mut sources, grain_of);
         }
         for (index, source) in sources.into_iter().enumerate().filter(|(index, _)| !known[*index]) {
-            self.over[index] = source.map_or(0.0, |from| self.over[from as usize]);
+            let thing =
+                nearest[index].filter(|from| stands[*from as usize] && self.is_within(index, *from, STANDS_ON_M));
+            self.over[index] = thing.or(source).map_or(0.0, |from| self.over[from as usize]);
         }
+    }
+
+    fn is_within(&self, to: usize, from: u32, metres: f64) -> bool {
+        let (column, row) = (from as usize % self.columns, from as usize / self.columns);
+        let apart = (to % self.columns).abs_diff(column).pow(2) + (to / self.columns).abs_diff(row).pow(2);
+        apart as f64 * self.cell_m * self.cell_m <= metres * metres
     }
 
     /// Spans every gap of unknown cells as a soap film would; at least one cell is known.
     pub fn span(&mut self) {
         let (columns, rows) = (self.columns, self.over.len() / self.columns);
         let unknown: Vec<usize> = (0..self.over.len()).filter(|index| self.over[*index].is_nan()).collect();
-        self.carry_on();
+        self.carry_on(&vec![false; self.over.len()]);
         // Gaps are houses: successive over-relaxation crosses one of 60 cells in as many rounds.
         for _ in 0..120 {
             for &index in &unknown {
@@ -73,12 +95,15 @@ impl Grid<'_> {
         }
     }
 
-    /// Structure tensor of the known heights around a cell (Förstner & Gülch 1987; Weickert 1998 for its coherence).
-    fn grain_at(&self, centre: usize) -> Grain {
+    /// Structure tensor of the land's known heights around a cell (Förstner & Gülch 1987; Weickert 1998 for its coherence).
+    fn grain_at(&self, centre: usize, stands: &[bool]) -> Grain {
         let (columns, rows) = (self.columns as isize, (self.over.len() / self.columns) as isize);
         let reach = (GRAIN_M / self.cell_m).ceil().clamp(3.0, 60.0) as isize;
         let (x, y) = (centre as isize % columns, centre as isize / columns);
-        let at = |x: isize, y: isize| self.over[(y * columns + x) as usize];
+        let at = |x: isize, y: isize| {
+            let index = (y * columns + x) as usize;
+            if stands[index] { f32::NAN } else { self.over[index] }
+        };
         let (mut xx, mut xy, mut yy) = (0.0_f32, 0.0_f32, 0.0_f32);
         for row in (y - reach).max(1)..(y + reach + 1).min(rows - 1) {
             for column in (x - reach).max(1)..(x + reach + 1).min(columns - 1) {
@@ -165,10 +190,26 @@ mod tests {
             .enumerate()
             .map(|(index, height)| if outside(index) > 0.0 { f32::NAN } else { *height as f32 })
             .collect();
-        Grid { over: &mut over, columns, cell_m }.carry_on();
+        Grid { over: &mut over, columns, cell_m }.carry_on(&vec![false; columns * rows]);
         let near = |index: &usize| (0.0..12.0).contains(&outside(*index)) && (place(*index).1 - 54.0).abs() < 20.0;
         let worst = (0..over.len()).filter(near).map(|i| (f64::from(over[i]) - truth[i]).abs()).fold(0.0, f64::max);
         assert!(worst < 0.35, "{worst}");
+    }
+
+    /// Its eaves run along the border's outside: by its own grain a roof would cover the land beside it.
+    #[test]
+    fn a_house_at_the_border_ends_and_the_land_beside_it_stays_low() {
+        let (columns, rows, cell_m) = (120_usize, 80_usize, 0.5);
+        let house = |index: usize| (30..50).contains(&(index % columns)) && index / columns >= 40;
+        let mut over: Vec<f32> = (0..columns * rows)
+            .map(|index| if index / columns >= 50 { f32::NAN } else { f32::from(u8::from(house(index))) * 5.0 })
+            .collect();
+        let stands: Vec<bool> = (0..columns * rows).map(house).collect();
+        Grid { over: &mut over, columns, cell_m }.carry_on(&stands);
+        let at = |column: usize, row: usize| over[row * columns + column];
+        assert_eq!((at(40, 52), at(40, 56)), (5.0, 5.0), "the house goes on");
+        assert!((50..80).all(|row| at(24, row) == 0.0 && at(56, row) == 0.0), "beside it is land");
+        assert!((60..80).all(|row| (0..columns).all(|column| at(column, row) == 0.0)), "and behind it");
     }
 
     /// Where the land shows no direction, the nearest known height is taken.
@@ -176,7 +217,7 @@ mod tests {
     fn level_land_stays_level() {
         let mut over = vec![f32::NAN; 400];
         over[..200].fill(1.5);
-        Grid { over: &mut over, columns: 20, cell_m: 1.0 }.carry_on();
+        Grid { over: &mut over, columns: 20, cell_m: 1.0 }.carry_on(&[false; 400]);
         assert!(over.iter().all(|height| *height == 1.5));
     }
 }
