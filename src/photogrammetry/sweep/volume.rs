@@ -46,6 +46,7 @@ pub fn compare(tile: &Tile, chosen: &[Chosen], views: &[View], pictures: &[Arc<P
     for layer in 0..tile.layers {
         for (((chosen, picture), patch), seen) in chosen.iter().zip(pictures).zip(&mut patches).zip(&mut seen) {
             lay_down(tile, layer as f64, &views[chosen.view], picture.level(level), patch, seen);
+            work.see_whole_windows(seen);
         }
         work.liken(&patches, &seen, &mut likeness);
         if layer == plane {
@@ -137,6 +138,17 @@ impl Work {
             second_worst: empty(),
             count: empty(),
         }
+    }
+
+    /// Leaves only those cells seen whose whole window is. A window that reaches beyond what a photo shows has an edge in it
+    /// that is in no photo; two photos that end at the same cells would be alike in that.
+    fn see_whole_windows(&mut self, seen: &mut [f32]) {
+        if seen.iter().all(|seen| *seen == 1.0) {
+            return;
+        }
+        sum_rows(seen, self.columns, &mut self.lines);
+        sum_columns(&self.lines, self.columns, self.rows, &mut self.sum);
+        seen.iter_mut().zip(&self.sum).for_each(|(seen, sum)| *seen = f32::from(u8::from(*sum > WINDOW - 0.5)));
     }
 
     /// The mean correlation of the first patch with the better ones of the others.
