@@ -3,7 +3,11 @@
 
 mod support;
 
-use std::{fs, process::Command};
+use std::{
+    fs,
+    io::Write as _,
+    process::{Command, Stdio},
+};
 
 use support::{Polder, python, small_flight, succeeds};
 
@@ -29,6 +33,8 @@ fn a_flight_becomes_a_map_that_others_can_read() {
     the_aws_cli_reads_the_exact_version(&polder);
     a_viewer_may_not_write(&polder);
     the_start_page_shows_the_picture(&polder);
+    a_finding_leads_back_to_raw_objects_that_are_what_they_were(&polder);
+    a_registered_model_is_what_its_name_stands_for(&polder);
     doing_it_again_changes_nothing(&polder);
 }
 
@@ -103,6 +109,83 @@ fn the_start_page_shows_the_picture(polder: &Polder) {
     assert!(page.contains(path), "the page shows {path}");
     let picture = support::read_all(ureq::get(&annotated).call().unwrap().into_body().into_reader());
     assert!(picture.starts_with(&[0xff, 0xd8]), "it is a JPEG");
+}
+
+/// Which photos, which versions, which code: as the command tells it, and by following links with nothing but HTTP and
+/// the AWS tools.
+fn a_finding_leads_back_to_raw_objects_that_are_what_they_were(polder: &Polder) {
+    let run = polder.items("ai-results").remove(0);
+    let count = run["properties"]["polder:detections"].as_u64().unwrap();
+    let name = run["id"].as_str().unwrap();
+    let what = if count > 0 { format!("{name}#0") } else { format!("ai-results/{name}") };
+    let output = polder.command(["lineage", &what, "--verify"]).output().unwrap();
+    assert!(output.status.success(), "{}", support::said(&output));
+    let steps: Vec<serde_json::Value> =
+        String::from_utf8_lossy(&output.stdout).lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let of =
+        |collection: &str| steps.iter().filter(|step| step["item"].as_str().unwrap().starts_with(collection)).count();
+    let used = polder.items("drone-ortho")[0]["properties"]["polder:photos_used"].as_u64().unwrap() as usize;
+    assert_eq!((of("drone-raw/"), of("drone-ortho/"), of("ai-models/")), (used, 1, 1), "{steps:?}");
+    let objects: Vec<_> = steps.iter().flat_map(|step| step["objects"].as_array().unwrap()).collect();
+    assert!(objects.len() > used && objects.iter().all(|object| object["fault"].is_null()), "{objects:?}");
+    let code =
+        &steps.iter().find(|step| step["item"].as_str().unwrap().starts_with("drone-ortho/")).unwrap()["software"];
+    assert_eq!(code["polder"], env!("CARGO_PKG_VERSION"));
+    the_links_lead_to_the_same_photos(polder, &run, &steps);
+}
+
+fn the_links_lead_to_the_same_photos(polder: &Polder, run: &serde_json::Value, steps: &[serde_json::Value]) {
+    let upstream = |item: &serde_json::Value| -> Vec<serde_json::Value> {
+        let links = item["links"].as_array().unwrap().iter();
+        links.filter(|link| link["rel"] == "derived_from").cloned().collect()
+    };
+    let ortho = upstream(run).into_iter().find(|link| link["href"].as_str().unwrap().contains("drone-ortho")).unwrap();
+    for link in upstream(&polder.get(ortho["href"].as_str().unwrap())) {
+        let photo = polder.get(link["href"].as_str().unwrap());
+        let asset = &photo["assets"]["photo"];
+        assert_eq!(
+            (&asset["file:checksum"], &asset["polder:version_id"]),
+            (&link["file:checksum"], &link["polder:version_id"])
+        );
+        let told = steps.iter().find(|step| step["item"] == format!("drone-raw/{}", photo["id"].as_str().unwrap()));
+        let sha256 = told.unwrap()["objects"][0]["sha256"].as_str().unwrap().to_owned();
+        assert_eq!(link["file:checksum"], format!("1220{sha256}"));
+        let body = ureq::get(asset["href"].as_str().unwrap()).call().unwrap().into_body().into_reader();
+        let mut sha = Command::new("sha256sum").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        sha.stdin.take().unwrap().write_all(&support::read_all(body)).unwrap();
+        let found = String::from_utf8(sha.wait_with_output().unwrap().stdout).unwrap();
+        assert_eq!(found.split_whitespace().next(), Some(sha256.as_str()), "{}", photo["id"]);
+    }
+}
+
+fn a_registered_model_is_what_its_name_stands_for(polder: &Polder) {
+    let weights = concat!(env!("CARGO_MANIFEST_DIR"), "/models/muskrat.torchscript");
+    let folder = tempfile::tempdir().unwrap();
+    let metrics = folder.path().join("metrics.json");
+    fs::write(&metrics, r#"{"mAP50": 0.97}"#).unwrap();
+    let push = ["model", "push", weights, "--name", "dijkoog", "--model-version", "1.0", "--licence", "MIT"];
+    let pushed = polder.run(push.into_iter().chain(["--stage", "production", "--metrics", metrics.to_str().unwrap()]));
+    assert_eq!(pushed["item"], "dijkoog.1.0");
+    let shown = polder.run(["model", "show", "dijkoog"]);
+    let told = &shown["properties"];
+    assert_eq!((&told["polder:stage"], &told["license"]), (&"production".into(), &"MIT".into()), "{told}");
+    assert_eq!(
+        (&told["mlm:output"][0]["result"]["shape"], &told["polder:metrics"]["mAP50"]),
+        (&serde_json::json!([-1, 6, 5120]), &0.97.into())
+    );
+    polder.run(["model", "stage", "dijkoog@1.0", "retired"]);
+    let ortho = polder.items("drone-ortho")[0]["id"].as_str().unwrap().to_owned();
+    let refused = polder.command(["detect", "--item", &ortho, "--model", "dijkoog"]).output().unwrap();
+    assert!(
+        !refused.status.success() && support::said(&refused).contains("are retired"),
+        "{}",
+        support::said(&refused)
+    );
+    let text =
+        polder.command(["model", "push", "Cargo.toml", "--name", "no", "--model-version", "1"]).output().unwrap();
+    assert!(support::said(&text).contains("not TorchScript"), "{}", support::said(&text));
+    let Some(python) = python() else { return };
+    println!("{}", succeeds(Command::new(python).arg("tests/python/stac_story.py").arg(&polder.url)));
 }
 
 fn doing_it_again_changes_nothing(polder: &Polder) {

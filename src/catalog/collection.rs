@@ -98,11 +98,14 @@ const fn words(layer: Layer) -> Words {
         },
         Layer::Models => Words {
             title: "Detector models",
-            description: "Versions of the detectors: weights, classes, calibrated threshold, and what they were trained on.",
+            description: "Versions of the detectors: weights, classes, calibrated threshold, and what they were trained on; and the data sets that they learn from and are judged on.",
             keywords: &["model", "object detection", "TorchScript"],
             assets: &[
                 ("model", "TorchScript weights", None, "mlm:model"),
                 ("card", "Model card", Some("text/markdown"), "metadata"),
+                ("metrics", "Figures", Some("application/json"), "metadata"),
+                ("manifest", "Manifest of a data set", Some("application/json"), "data"),
+                ("labels", "Labels of a data set", Some("application/json"), "data"),
             ],
         },
     }

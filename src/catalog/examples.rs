@@ -4,10 +4,11 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, json};
 
 use super::{
-    Attitude, COG, Camera, DetectionRun, Grid, Layer, ModelVersion, Moment, ObjectRef, Orthophoto, Photo, PhotoName,
-    Processing, RunId, StorageScheme, Taken, Upstream,
+    Attitude, COG, Camera, Dataset, DetectionRun, Grid, Image, Label, Labels, Layer, Manifest, ModelVersion, Moment,
+    ObjectRef, Orthophoto, Photo, PhotoName, Pinned, Processing, RunId, Split, SplitRule, Stage, StorageScheme, Taken,
+    Upstream,
 };
-use crate::spatial::{Crs, GeoTransform};
+use crate::spatial::{Bbox, Crs, GeoTransform};
 
 const RING: [[f64; 2]; 4] = [[5.10, 52.00], [5.12, 52.00], [5.12, 52.01], [5.10, 52.01]];
 
@@ -103,12 +104,19 @@ pub fn model_version() -> ModelVersion {
         card: Some(object(Layer::Models, "models/dijkoog/0.1.0/card.md", "text/markdown")),
         created: noon(),
         classes: vec!["Muskusrat klem".into(), "Beschadiging oever".into()],
+        stage: Stage::Candidate,
         image_size: [640, 640],
-        boxes: None,
+        output_shape: vec![1, 6, 8400],
         gsd_m: Some(0.02),
         confidence: 0.4,
         parameters: Some(400_000),
+        framework_version: Some("2.13.0".into()),
         description: None,
+        license: Some("MIT".into()),
+        hyperparameters: Map::from_iter([("steps".to_owned(), json!(1800))]),
+        metrics: Map::from_iter([("mAP50".to_owned(), json!(0.9))]),
+        metrics_file: Some(object(Layer::Models, "models/dijkoog/0.1.0/files/metrics.json", "application/json")),
+        plots: vec![("plot-pr".into(), object(Layer::Models, "models/dijkoog/0.1.0/files/pr.svg", "image/svg+xml"))],
         trained_on: Vec::new(),
     }
 }
@@ -130,5 +138,41 @@ pub fn detection_run() -> DetectionRun {
         processing: processing(),
         project: ortho.project,
         flight: ortho.flight,
+    }
+}
+
+pub fn manifest() -> Manifest {
+    let ortho = orthophoto();
+    let image = |name: &str, left, split| Image {
+        name: name.into(),
+        source: 0,
+        window: Some([left, 0, 64, 64]),
+        size: [64, 64],
+        split,
+        place: "40 m: 1/2".into(),
+    };
+    let labels = object(Layer::Models, "datasets/sets/dijken/labels-1.json", "application/json");
+    Manifest::new(
+        "dijken".parse().expect("a name"),
+        vec!["Muskusrat klem".into(), "Beschadiging oever".into()],
+        Some(0.03),
+        SplitRule { seed: 0, cell_m: 40.0, val: 0.15, test: 0.15 },
+        vec![Pinned::of(&ortho.cog, Some(format!("drone-ortho/{}", ortho.item_id())))],
+        Pinned::of(&labels, None),
+        vec![image("a", 0, Split::Train), image("b", 64, Split::Val)],
+    )
+}
+
+pub fn dataset() -> Dataset {
+    let (manifest, ortho) = (manifest(), orthophoto());
+    let label = Label { class: 1, ring: vec![[1.0, 2.0], [9.0, 2.0], [9.0, 8.0], [1.0, 8.0]], from: None };
+    Dataset {
+        labels: Labels { images: [("a".to_owned(), vec![label])].into() },
+        object: object(Layer::Models, "datasets/sets/dijken/manifest-1.json", "application/json"),
+        labels_object: manifest.labels.object().expect("an object"),
+        created: noon(),
+        bbox: Some(Bbox { west: 5.1, south: 52.0, east: 5.12, north: 52.01 }),
+        made_from: vec![upstream(Layer::Ortho, ortho.item_id(), ortho.cog)],
+        manifest,
     }
 }

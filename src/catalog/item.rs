@@ -16,11 +16,11 @@ pub const GEOJSON: &str = "application/geo+json";
 /// The extensions of which polder writes fields, by prefix. Schemas are versioned, so are these.
 ///
 /// projection is v1.2.0 on purpose: v2.0.0 forbids `proj:epsg`, and without that GDAL 3.6's STACIT driver finds no
-/// asset.
+/// asset. mlm is v1.4.0 because that is the newest one of which pystac 1.15 reads the fields.
 const EXTENSIONS: [(&str, &str); 8] = [
     ("eo:", "https://stac-extensions.github.io/eo/v2.0.0/schema.json"),
     ("file:", "https://stac-extensions.github.io/file/v2.1.0/schema.json"),
-    ("mlm:", "https://stac-extensions.github.io/mlm/v1.5.2/schema.json"),
+    ("mlm:", "https://stac-extensions.github.io/mlm/v1.4.0/schema.json"),
     ("processing:", "https://stac-extensions.github.io/processing/v1.2.0/schema.json"),
     ("proj:", "https://stac-extensions.github.io/projection/v1.2.0/schema.json"),
     ("raster:", "https://stac-extensions.github.io/raster/v2.0.0/schema.json"),

@@ -96,6 +96,10 @@ name!(
     ModelName, "model", false, LONGEST
 );
 name!(
+    /// A data set, whatever its version.
+    DatasetName, "data set", false, LONGEST
+);
+name!(
     /// The version of a model, as `1.2.0`.
     Version, "version", true, LONGEST
 );

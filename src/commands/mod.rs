@@ -19,11 +19,23 @@ mod token;
 mod up;
 
 #[cfg(feature = "gdal")]
+mod dataset;
+#[cfg(feature = "gdal")]
 mod demo;
 #[cfg(feature = "gdal")]
 mod detect;
 #[cfg(feature = "gdal")]
+mod lineage;
+#[cfg(feature = "gdal")]
 mod model;
+#[cfg(feature = "gdal")]
+mod model_eval;
+#[cfg(feature = "gdal")]
+mod model_learn;
+#[cfg(feature = "gdal")]
+mod model_push;
+#[cfg(feature = "gdal")]
+mod model_show;
 #[cfg(feature = "gdal")]
 mod model_train;
 #[cfg(feature = "gdal")]
@@ -99,7 +111,13 @@ enum Command {
     /// Stitch a flight, search it, publish the results
     #[cfg(feature = "gdal")]
     Run(run::Args),
-    /// Train a detector
+    /// Freeze pictures and labels as data sets, and check, compare and export them
+    #[cfg(feature = "gdal")]
+    Dataset(dataset::Args),
+    /// Tell what something was made from: which photos, which versions, which code
+    #[cfg(feature = "gdal")]
+    Lineage(lineage::Args),
+    /// Train, register, stage and list detectors
     #[cfg(feature = "gdal")]
     Model(model::Args),
     /// The whole river once, on a synthetic flight or on your photos, judged and shown
@@ -112,9 +130,10 @@ impl Command {
     /// Tells whether the command asks a model anything in its own process.
     const fn runs_models(&self) -> bool {
         match self {
-            Self::Detect(_) | Self::Run(_) | Self::Model(_) => true,
+            Self::Detect(_) | Self::Run(_) => true,
+            Self::Model(model) => model.runs_models(),
             Self::Up(_) | Self::Serve(_) | Self::Init(_) | Self::Migrate(_) | Self::Token(_) | Self::Simulate(_)
-            | Self::Upload(_) | Self::Stitch(_)
+            | Self::Upload(_) | Self::Stitch(_) | Self::Dataset(_) | Self::Lineage(_)
             // The steps of a demo are processes of their own.
             | Self::Demo(_) => false,
         }
@@ -203,6 +222,10 @@ fn dispatch(command: Command, session: &Session) -> anyhow::Result<Outcome> {
         Command::Run(args) => wait_for(run::run(args, session)),
         #[cfg(feature = "gdal")]
         Command::Model(args) => model::run(args, session),
+        #[cfg(feature = "gdal")]
+        Command::Lineage(args) => wait_for(lineage::run(args, session)),
+        #[cfg(feature = "gdal")]
+        Command::Dataset(args) => wait_for(dataset::run(args, session)),
         #[cfg(feature = "gdal")]
         Command::Demo(args) => demo::run(&args, session),
     }

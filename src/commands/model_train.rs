@@ -14,7 +14,7 @@ use rayon::prelude::*;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
-use super::{Outcome, Session};
+use super::{Outcome, Session, flight::StepArgs};
 use crate::{
     detection::{
         self, DetectOptions, Detector, Evaluation, Truth,
@@ -26,9 +26,9 @@ use crate::{
 };
 
 /// GSD at which the model sees. A trap is 65-100 cm long, so 26-40 pixels.
-const GSD_M: f64 = 0.025;
+pub(super) const GSD_M: f64 = 0.025;
 /// Chip size that the model asks for.
-const IMAGE_SIZE: usize = 512;
+pub(super) const IMAGE_SIZE: usize = 512;
 /// Side of a rendered scene in pixels: a sample with room to turn.
 const SCENE_SIDE: usize = 336;
 /// Side of a landscape in metres, along and across the dike.
@@ -42,44 +42,79 @@ const JUDGED_GSD_M: f64 = 0.03;
 const JUDGED_SIDE: usize = 2100;
 /// Confidence from which findings are judged and kept. Of the 474 objects that are seen at 0.25 on twenty
 /// orthophotos of ten simulated flights, 472 are found and 6 % of the findings are false at 0.5, 471 and 2 % at 0.7, 466 and 1 % at 0.8.
-const CONFIDENCE: f64 = 0.7;
+pub(super) const CONFIDENCE: f64 = 0.7;
+/// Landscapes that polder's own model has learned from.
+const LANDSCAPES: u64 = 200;
 const LICENSE: &str = "MIT OR Apache-2.0";
 
-/// Train the project's own detector on rendered landscapes, judge it on others, write weights and card
+/// Train a detector: on a data set, or polder's own on rendered landscapes
 ///
-/// Takes a quarter of an hour of two cores and needs no data. The same options give the same weights on the same
+/// With --dataset it learns from the split train, cut from the exact versions that the data set names, and the archive
+/// tells the data set and its hash: `polder model push` links to it, `polder model eval` refuses to judge on it. Keep the
+/// places of val and test for judging. Rendered landscapes may be mixed in (--landscapes) when it has their classes.
+///
+/// Without it, the project's own model: trained on rendered landscapes, judged on others. Takes a quarter of an hour of two cores and needs no data. The same options give the same weights on the same
 /// kind of processor. Keep the seeds away from those that demos and tests use (below 10000).
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
-    /// Where the weights go; the card goes beside them, with the ending .md
-    #[arg(long, value_name = "FILE", default_value = "models/muskrat.torchscript")]
-    out: PathBuf,
+    /// Learn from the split train of this data set
+    #[arg(long, value_name = "NAME[@HASH]")]
+    pub(super) dataset: Option<String>,
+
+    /// Where the weights go; the card goes beside them, with the ending .md [default: models/muskrat.torchscript, or
+    /// NAME.torchscript with --dataset]
+    #[arg(long, value_name = "FILE")]
+    pub(super) out: Option<PathBuf>,
+
+    /// Name written into the archive [default: that of the data set]
+    #[arg(long, requires = "dataset")]
+    pub(super) name: Option<String>,
 
     /// Version written into the archive and the card
     #[arg(long, default_value = detection::own_model().version)]
-    model_version: String,
+    pub(super) model_version: String,
+
+    /// Licence written into the archive, best an SPDX identifier
+    #[arg(long, visible_alias = "licence", value_name = "SPDX", default_value = LICENSE, requires = "dataset")]
+    pub(super) license: String,
+
+    /// GSD of the pictures, where the data set does not know it
+    #[arg(long, value_name = "METRES", requires = "dataset")]
+    pub(super) gsd: Option<f64>,
+
+    /// Confidence from which a finding counts, written into the archive [default: 0.7]
+    #[arg(long, value_name = "C", value_parser = super::detect::share, requires = "dataset")]
+    pub(super) confidence: Option<f64>,
+
+    /// Most memory for pictures; those that show nothing are left out first
+    #[arg(long, value_name = "MIB", default_value_t = 1500)]
+    pub(super) pictures_mb: usize,
 
     /// First seed; landscapes take it and those that follow
     #[arg(long, default_value_t = 1_000_000)]
-    seed: u64,
+    pub(super) seed: u64,
 
-    /// Landscapes to learn from
-    #[arg(long, default_value_t = 200)]
-    landscapes: u64,
+    /// Landscapes to learn from [default: 200, none with --dataset]
+    #[arg(long, value_name = "N")]
+    pub(super) landscapes: Option<u64>,
 
     /// Steps of training, each on 16 samples
     #[arg(long, default_value_t = 1800)]
-    steps: usize,
+    pub(super) steps: usize,
 
     /// Landscapes to be judged on; their seeds begin 500000 after the first one
     #[arg(long, default_value_t = 8)]
     held_out: u64,
+
+    #[command(flatten)]
+    pub(super) step: StepArgs,
 }
 
 pub(super) fn run(args: &Args, session: &Session) -> anyhow::Result<Outcome> {
     let started = Instant::now();
-    let bar = session.output.progress(args.landscapes, "rendering landscapes");
-    let scenes: Vec<Scene> = (args.seed..args.seed + args.landscapes)
+    let landscapes = args.landscapes.unwrap_or(LANDSCAPES);
+    let bar = session.output.progress(landscapes, "rendering landscapes");
+    let scenes: Vec<Scene> = (args.seed..args.seed + landscapes)
         .into_par_iter()
         .flat_map_iter(|seed| {
             let scenes = scenes(seed);
@@ -88,7 +123,7 @@ pub(super) fn run(args: &Args, session: &Session) -> anyhow::Result<Outcome> {
         })
         .collect();
     bar.finish_and_clear();
-    session.output.say(format!("{} scenes of {} landscapes rendered", scenes.len(), args.landscapes));
+    session.output.say(format!("{} scenes of {} landscapes rendered", scenes.len(), landscapes));
 
     let options = training::Options {
         name: detection::own_model().name.to_owned(),
@@ -100,9 +135,33 @@ pub(super) fn run(args: &Args, session: &Session) -> anyhow::Result<Outcome> {
         license: LICENSE.to_owned(),
         seed: args.seed,
         steps: args.steps,
+        about: serde_json::Map::new(),
     };
-    let bar = session.output.progress(args.steps as u64, "training");
-    let weights = training::train(&scenes, &options, &mut |progress| {
+    let weights = learn(&scenes, &options, session)?;
+    let detector = detection::load(&weights, &options.name)?;
+    let judged = judge(args.seed + 500_000, args.held_out, detector.as_ref(), session)?;
+    let card = card(args, &scenes, &weights, &judged, started.elapsed().as_secs());
+    let out = args.out.clone().unwrap_or_else(|| "models/muskrat.torchscript".into());
+    write(&out, &weights)?;
+    write(&out.with_extension("md"), card.as_bytes())?;
+    for (class, figures) in CLASSES.iter().zip(&judged) {
+        session.output.say(format!(
+            "{class}: AP50 {:.3}, recall {:.3} and precision {:.3} at confidence {CONFIDENCE}, {} objects",
+            figures.ap50, figures.recall, figures.precision, figures.objects
+        ));
+    }
+    session.output.say(format!("wrote {} ({} bytes) and its card", out.display(), weights.len()));
+    session.output.event("trained", json!({
+        "out": out, "bytes": weights.len(), "sha256": hex::encode(Sha256::digest(&weights)),
+        "ap50": CLASSES.iter().zip(&judged).map(|(class, e)| (class.to_string(), json!(e.ap50))).collect::<serde_json::Map<_, _>>(),
+    }));
+    Ok(Outcome::Done)
+}
+
+/// Trains, and shows how far it is.
+pub(super) fn learn(scenes: &[Scene], options: &training::Options, session: &Session) -> anyhow::Result<Vec<u8>> {
+    let bar = session.output.progress(options.steps as u64, "training");
+    let weights = training::train(scenes, options, &mut |progress| {
         bar.inc(1);
         bar.set_message(format!("training, loss {:.3}", progress.loss));
         if progress.step % 50 == 0 {
@@ -110,28 +169,11 @@ pub(super) fn run(args: &Args, session: &Session) -> anyhow::Result<Outcome> {
         }
     })?;
     bar.finish_and_clear();
-
-    let detector = detection::load(&weights, &options.name)?;
-    let judged = judge(args.seed + 500_000, args.held_out, detector.as_ref(), session)?;
-    let card = card(args, &scenes, &weights, &judged, started.elapsed().as_secs());
-    write(&args.out, &weights)?;
-    write(&args.out.with_extension("md"), card.as_bytes())?;
-    for (class, figures) in CLASSES.iter().zip(&judged) {
-        session.output.say(format!(
-            "{class}: AP50 {:.3}, recall {:.3} and precision {:.3} at confidence {CONFIDENCE}, {} objects",
-            figures.ap50, figures.recall, figures.precision, figures.objects
-        ));
-    }
-    session.output.say(format!("wrote {} ({} bytes) and its card", args.out.display(), weights.len()));
-    session.output.event("trained", json!({
-        "out": args.out, "bytes": weights.len(), "sha256": hex::encode(Sha256::digest(&weights)),
-        "ap50": CLASSES.iter().zip(&judged).map(|(class, e)| (class.to_string(), json!(e.ap50))).collect::<serde_json::Map<_, _>>(),
-    }));
-    Ok(Outcome::Done)
+    Ok(weights)
 }
 
 /// Renders some pieces of a landscape: some around objects, some anywhere.
-fn scenes(seed: u64) -> Vec<Scene> {
+pub(super) fn scenes(seed: u64) -> Vec<Scene> {
     let landscape = Landscape::new(seed, LANDSCAPE_M);
     // Spread over the list, which has one class after the other.
     let all = landscape.objects();
@@ -203,7 +245,8 @@ fn card(args: &Args, scenes: &[Scene], weights: &[u8], judged: &[Evaluation], se
     };
     let rows = CLASSES.iter().zip(judged).map(row).collect::<Vec<_>>().join("\n");
     let map50 = judged.iter().map(|e| e.ap50).sum::<f64>() / judged.len() as f64;
-    let (first, last) = (args.seed, args.seed + args.landscapes - 1);
+    let landscapes = args.landscapes.unwrap_or(LANDSCAPES);
+    let (first, last) = (args.seed, args.seed + landscapes.max(1) - 1);
     let (held, held_last) = (args.seed + 500_000, args.seed + 500_000 + args.held_out - 1);
     format!(
         include_str!("model_card.md"),
@@ -220,7 +263,7 @@ fn card(args: &Args, scenes: &[Scene], weights: &[u8], judged: &[Evaluation], se
         confidence = CONFIDENCE,
         scenes = scenes.len(),
         objects = objects,
-        landscapes = args.landscapes,
+        landscapes = landscapes,
         first = first,
         last = last,
         held = held,

@@ -76,3 +76,8 @@ async fn run(admin: &mut PgConnection, statement: String) {
     // Names made above, of digits and hexadecimal: nothing comes from outside.
     admin.execute(sqlx::AssertSqlSafe(statement)).await.expect("the statement runs");
 }
+
+/// Runs a statement of a test, for what no use case does.
+pub(crate) async fn execute(database: &Database, statement: &'static str) {
+    sqlx::query(statement).execute(&database.pool).await.expect("the statement runs");
+}

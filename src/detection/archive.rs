@@ -56,6 +56,29 @@ pub fn read_spec(archive: &[u8], model: &str) -> Result<ModelSpec> {
     })
 }
 
+/// Returns all that a model's archive says of it; nothing when it has no description or one that is not JSON.
+///
+/// # Errors
+/// [`Error::NotTorchScript`] when the bytes are something else.
+pub fn read_description(archive: &[u8], model: &str) -> Result<Option<Value>> {
+    Ok(read_config(archive, model)?.and_then(|config| serde_json::from_slice(&config).ok()))
+}
+
+/// Counts the numbers that a traced program holds as constants, four bytes each. This is where tracing without gradients
+/// puts the weights; a scripted model has them as parameters instead.
+///
+/// # Errors
+/// [`Error::NotTorchScript`] when the bytes are something else.
+pub fn count_constants(archive: &[u8], model: &str) -> Result<u64> {
+    let mut zip = open(archive, model)?;
+    let constants = format!("{}/constants/", folder(&mut zip, model)?);
+    let mut bytes = 0;
+    for i in 0..zip.len() {
+        bytes += zip.by_index_raw(i).ok().filter(|entry| entry.name().starts_with(&constants)).map_or(0, |e| e.size());
+    }
+    Ok(bytes / 4)
+}
+
 /// Returns the archive with a description added, uncompressed as libtorch wants it; other entries stay as they are.
 ///
 /// # Errors

@@ -14,6 +14,22 @@ pub trait Detector: Send + Sync {
     /// # Errors
     /// [`Error::Torch`](super::Error::Torch) when the model cannot be run.
     fn detect(&self, chips: &[Chip], confidence: f64) -> Result<Vec<Vec<PixelBox>>>;
+
+    /// Returns what was seen of the model when it was tried.
+    fn tried(&self) -> Tried {
+        Tried::default()
+    }
+}
+
+/// What a model does not say of itself and shows when it is loaded and run once.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tried {
+    /// Shape of the output for one chip, as `[1, 6, 8400]`; empty where nothing was run.
+    pub output_shape: Vec<i64>,
+    /// Number of weights.
+    pub parameters: Option<u64>,
+    /// Version of the framework that ran it, as `2.13.0`.
+    pub framework_version: Option<String>,
 }
 
 /// What travels with a model: enough to run it right and to say what it found.

@@ -9,6 +9,7 @@
 mod annotate;
 mod archive;
 mod chips;
+mod curves;
 mod decode;
 mod detector;
 mod engine;
@@ -17,24 +18,29 @@ mod evaluate;
 mod font;
 mod geojson;
 mod georeference;
+mod look;
 mod nms;
 mod own_model;
 mod scan;
+mod score;
 pub mod training;
 
 pub use annotate::annotate;
-pub use archive::{add_config, read_spec};
+pub use archive::{add_config, count_constants, read_description, read_spec};
 pub use chips::{Chip, ChipPlace, grid};
+pub use curves::{f1_svg, precision_recall_svg};
 pub use decode::decode;
-pub use detector::{DEFAULT_CONFIDENCE, Detector, ModelSpec, PixelBox};
+pub use detector::{DEFAULT_CONFIDENCE, Detector, ModelSpec, PixelBox, Tried};
 pub use engine::{Engine, run_models_with, runs_models};
 pub use error::Error;
 pub use evaluate::{Evaluation, Truth, evaluate};
 pub use geojson::{finding_id, lonlat_ring, write_geojson};
 pub use georeference::ring;
+pub use look::detect_picture;
 pub use nms::{Candidate, merge, suppress};
 pub use own_model::{OwnModel, own_model};
 pub use scan::{DetectOptions, Finding, Progress, detect_raster};
+pub use score::{ClassScore, Judged, Score, score};
 
 /// What the functions of this module return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

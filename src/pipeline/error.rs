@@ -20,6 +20,42 @@ pub enum Error {
     UnknownOrthophoto(String),
     #[error("there is no model {0} in the catalog, and no file of that name")]
     UnknownModel(String),
+    #[error(
+        "all versions of the model {0} are retired: name the one you want, as {0}@VERSION (`polder model list {0}`)"
+    )]
+    AllRetired(String),
+    #[error("say which version of the model {0}, as {0}@VERSION (`polder model list {0}` shows them)")]
+    NoVersion(String),
+    #[error(
+        "the model {model} is in the registry with other weights (SHA-256 {there}), and runs refer to them: choose another version"
+    )]
+    OtherWeights { model: String, there: String },
+    #[error("no model can be called {0}: items of data sets begin with that name")]
+    ReservedName(String),
+    #[error(
+        "there is no item {0} in the catalog: name it as COLLECTION/ID, a model as NAME@VERSION, a finding as RUN#NUMBER"
+    )]
+    UnknownItem(String),
+    #[error("there is no data set {0}: `polder dataset list` shows those that are")]
+    UnknownDataset(String),
+    #[error("{0} is the start of several data sets: give more digits of the hash")]
+    SeveralDatasets(String),
+    #[error(
+        "nothing on the pictures for {name} is labelled, and {waiting} chips wait for a review: accept findings \
+             (`polder review`), or bring labels (--geojson, --coco, --yolo)"
+    )]
+    NothingLabelled { name: String, waiting: usize },
+    #[error("{dataset} has no picture in {split}: take another split, or another --seed when it is made")]
+    EmptySplit { dataset: String, split: String },
+    #[error(
+        "refusing to judge {model} on {split} of {dataset}: {reason}. Figures on what was learned say nothing about \
+             what comes: take another split, or a data set from other places"
+    )]
+    JudgedOnTraining { model: String, dataset: String, split: String, reason: String },
+    #[error("cannot use the labels in {file}: {reason}")]
+    Labels { file: String, reason: String },
+    #[error("{} is not empty: name a folder that is, or one that is not there yet", .0.display())]
+    NotEmpty(PathBuf),
     #[error("item {item} is damaged: {reason}")]
     DamagedItem { item: String, reason: String },
     #[error("cannot use the work folder {}: {source}", path.display())]

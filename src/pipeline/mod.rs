@@ -11,17 +11,23 @@ mod cameras;
 #[cfg(feature = "gdal")]
 mod context;
 #[cfg(feature = "gdal")]
+mod datasets;
+#[cfg(feature = "gdal")]
 mod detect;
 #[cfg(feature = "gdal")]
 mod engine;
 #[cfg(feature = "gdal")]
 mod error;
 #[cfg(feature = "gdal")]
+mod evaluate;
+#[cfg(feature = "gdal")]
 mod examine;
 #[cfg(feature = "gdal")]
 mod footprint;
 #[cfg(feature = "gdal")]
 mod ingest;
+#[cfg(all(test, feature = "gdal"))]
+mod judged_tests;
 #[cfg(feature = "gdal")]
 mod lineage;
 #[cfg(feature = "gdal")]
@@ -30,18 +36,31 @@ mod models;
 mod sightings;
 #[cfg(feature = "gdal")]
 mod stitch;
+#[cfg(all(test, feature = "gdal"))]
+mod testing;
+#[cfg(feature = "gdal")]
+mod trace;
 mod transactions;
 
 #[cfg(feature = "gdal")]
 pub use self::{
     context::{Context, Observer, Progress},
+    datasets::{
+        Checked, Created, DatasetRequest, ExportFormat, Exported, Imported, ImportedLabel, LabelSource, Opened,
+        Pictures, create_dataset, diff_datasets, export_dataset, list_datasets, open_dataset, read_coco, read_yolo,
+        scenes, verify_dataset,
+    },
     detect::{DetectRequest, DetectionSummary, detect},
     engine::Engine,
     error::{Error, Result},
+    evaluate::{EvaluateRequest, Evaluated, evaluate},
     examine::{Warning, find_photos},
     ingest::{FileOutcome, FileReport, IngestReport, IngestRequest, ingest},
     lineage::object_of,
-    models::{ModelChoice, ModelToPublish, publish_model},
+    models::{
+        About, ModelChoice, ModelEntry, ModelToPublish, Plot, list_models, publish_model, show_model, stage_model,
+    },
     stitch::{STAGES, StitchRequest, StitchSummary, stitch},
+    trace::{Step, trace},
 };
 pub use transactions::{EditError, Editor, Method, bulk_method};

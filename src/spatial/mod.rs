@@ -6,6 +6,7 @@
 //! Invariant: nothing here reads or writes anything.
 
 mod bbox;
+mod cells;
 mod crs;
 mod error;
 mod footprint;
@@ -18,6 +19,7 @@ mod projection;
 mod undulation;
 
 pub use bbox::Bbox;
+pub use cells::{Cell, Cells};
 pub use crs::Crs;
 pub use error::Error;
 pub use footprint::{Camera, Pose, footprint};

@@ -42,6 +42,14 @@ pub enum ObjectKey {
     Model { name: String, version: String },
     /// The card of one version of a detector: classes, training data, licence.
     ModelCard { name: String, version: String },
+    /// What else belongs to one version of a detector: figures, curves.
+    ModelFile { name: String, version: String, file: String },
+    /// The manifest of a data set, named by its own SHA-256.
+    DatasetManifest { name: String, sha256: String },
+    /// The labels of a data set, likewise.
+    DatasetLabels { name: String, sha256: String },
+    /// A picture that came with labels from elsewhere, likewise; data sets share them.
+    DatasetImage { sha256: String, extension: String },
 }
 
 /// Why a key cannot be made.
@@ -68,7 +76,12 @@ impl ObjectKey {
             | Self::ReportPage { .. }
             | Self::Thumbnail { .. } => Layer::Ortho,
             Self::Detections { .. } | Self::AnnotatedJpeg { .. } => Layer::Results,
-            Self::Model { .. } | Self::ModelCard { .. } => Layer::Models,
+            Self::Model { .. }
+            | Self::ModelCard { .. }
+            | Self::ModelFile { .. }
+            | Self::DatasetManifest { .. }
+            | Self::DatasetLabels { .. }
+            | Self::DatasetImage { .. } => Layer::Models,
         }
     }
 
@@ -93,6 +106,18 @@ impl ObjectKey {
             Self::AnnotatedJpeg { project, flight, run } => in_flight(project, flight, "detections", run, "jpg"),
             Self::Model { name, version } => in_model(name, version, "torchscript"),
             Self::ModelCard { name, version } => in_model(name, version, "md"),
+            Self::ModelFile { name, version, file } => Ok(format!(
+                "models/{}/{}/files/{}",
+                plain("model name", name)?,
+                plain("model version", version)?,
+                plain("file name", file)?
+            )),
+            Self::DatasetManifest { name, sha256 } => in_dataset(name, "manifest", sha256),
+            Self::DatasetLabels { name, sha256 } => in_dataset(name, "labels", sha256),
+            Self::DatasetImage { sha256, extension } => {
+                let (hash, extension) = (plain("hash", sha256)?, plain("extension", extension)?);
+                Ok(format!("datasets/images/{}/{hash}.{extension}", &hash[..hash.len().min(2)]))
+            }
         }
     }
 
@@ -129,6 +154,11 @@ fn in_flight(project: &str, flight: &str, kind: &str, run: &str, extension: &str
 fn in_model(name: &str, version: &str, extension: &str) -> Result<String, KeyError> {
     let name = plain("model name", name)?;
     Ok(format!("models/{name}/{}/{name}.{extension}", plain("model version", version)?))
+}
+
+fn in_dataset(name: &str, kind: &str, sha256: &str) -> Result<String, KeyError> {
+    let hash = plain("hash", sha256)?;
+    Ok(format!("datasets/sets/{}/{kind}-{}.json", plain("data set name", name)?, &hash[..hash.len().min(HASH_DIGITS)]))
 }
 
 fn plain<'a>(what: &'static str, part: &'a str) -> Result<&'a str, KeyError> {
@@ -197,6 +227,10 @@ mod tests {
             ObjectKey::AnnotatedJpeg { project, flight, run },
             ObjectKey::Model { name: "tiny".into(), version: "1.0".into() },
             ObjectKey::ModelCard { name: "tiny".into(), version: "1.0".into() },
+            ObjectKey::ModelFile { name: "tiny".into(), version: "1.0".into(), file: "pr.svg".into() },
+            ObjectKey::DatasetManifest { name: "dijk".into(), sha256: "0123456789abcdef01".into() },
+            ObjectKey::DatasetLabels { name: "dijk".into(), sha256: "0123456789abcdef01".into() },
+            ObjectKey::DatasetImage { sha256: "0123".into(), extension: "jpg".into() },
         ];
         let paths: Vec<_> = keys.iter().map(|key| key.path().unwrap()).collect();
         assert_eq!(
@@ -213,6 +247,10 @@ mod tests {
                 "projects/p/f/detections-r1.jpg",
                 "models/tiny/1.0/tiny.torchscript",
                 "models/tiny/1.0/tiny.md",
+                "models/tiny/1.0/files/pr.svg",
+                "datasets/sets/dijk/manifest-0123456789abcdef.json",
+                "datasets/sets/dijk/labels-0123456789abcdef.json",
+                "datasets/images/01/0123.jpg",
             ]
         );
     }

@@ -20,7 +20,7 @@ mod write;
 pub mod embedded;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use buckets::BucketState;
 pub use client::Storage;

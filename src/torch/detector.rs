@@ -9,7 +9,9 @@ use std::{cell::Cell, io::Cursor};
 use tch::{CModule, IValue, Kind, TchError, Tensor};
 
 use polder::{
-    detection::{Chip, Detector, Error, ModelSpec, PixelBox, Result, decode, read_spec, suppress},
+    detection::{
+        Chip, Detector, Error, ModelSpec, PixelBox, Result, Tried, count_constants, decode, read_spec, suppress,
+    },
     raster::Rgb8,
 };
 
@@ -21,6 +23,7 @@ pub struct TorchDetector {
     name: String,
     spec: ModelSpec,
     module: CModule,
+    tried: Tried,
 }
 
 impl TorchDetector {
@@ -34,7 +37,7 @@ impl TorchDetector {
         use_one_thread();
         let mut module = CModule::load_data(&mut Cursor::new(archive)).map_err(fault("load", name))?;
         module.f_set_eval().map_err(fault("load", name))?;
-        let detector = Self { name: name.to_owned(), spec, module };
+        let mut detector = Self { name: name.to_owned(), spec, module, tried: Tried::default() };
         let [width, height] = detector.spec.image_size;
         let grey = Rgb8 { width, height, data: vec![114; width * height * 3] };
         let output = detector.forward(&grey)?;
@@ -44,7 +47,20 @@ impl TorchDetector {
                 detector.wrong_layout("a tensor whose confidences leave [0, 1]; export it with the sigmoid inside")
             );
         }
+        detector.tried = Tried {
+            output_shape: vec![1, detector.rows() as i64, n as i64],
+            parameters: detector.count_weights(archive)?,
+            framework_version: Some(env!("LIBTORCH_VERSION").to_owned()).filter(|version| !version.is_empty()),
+        };
         Ok(detector)
+    }
+
+    /// Counts the weights: parameters of the module, or the constants of one that was traced without gradients.
+    fn count_weights(&self, archive: &[u8]) -> Result<Option<u64>> {
+        let parameters = self.module.named_parameters().map_err(fault("read the weights of", &self.name))?;
+        let count: u64 = parameters.iter().map(|(_, tensor)| tensor.numel() as u64).sum();
+        let count = if count > 0 { count } else { count_constants(archive, &self.name)? };
+        Ok(Some(count).filter(|count| *count > 0))
     }
 
     /// Returns the numbers of the output tensor, `rows × n`, row-major.
@@ -87,6 +103,10 @@ impl TorchDetector {
 impl Detector for TorchDetector {
     fn spec(&self) -> &ModelSpec {
         &self.spec
+    }
+
+    fn tried(&self) -> Tried {
+        self.tried.clone()
     }
 
     fn detect(&self, chips: &[Chip], confidence: f64) -> Result<Vec<Vec<PixelBox>>> {
@@ -244,6 +264,10 @@ mod tests {
         cog.finish().unwrap();
         let own = own_model();
         let detector = TorchDetector::load(own.bytes, own.name).unwrap();
+        let tried = detector.tried();
+        let millions = tried.parameters.unwrap() as f64 / 1e6;
+        assert!((millions - 0.43).abs() < 0.01, "the card says 0.43 million weights, the archive has {millions}");
+        assert_eq!(tried.output_shape, [1, 6, 512 * 512 / 64 + 512 * 512 / 256]);
         let raster = Raster::open(&path).unwrap();
         let found = detect_raster(&raster, &detector, &DetectOptions::default(), &|_| {}).unwrap();
         // A class alone may have four objects here, so the shares are taken over both.

@@ -16,6 +16,7 @@ import urllib.error
 from datetime import datetime, timedelta, timezone
 
 import pystac_client
+from pystac.extensions.mlm import MLMExtension
 
 import schemas_on_disk
 
@@ -56,12 +57,28 @@ class Story:
                 self.complain(f"collection {name} has no items")
             for item in items:
                 self.validate(f"item {name}/{item.id}", item)
+                if item.properties.get("polder:kind") == "model":
+                    self.read_model(item)
                 if item.collection_id != name:
                     self.complain(f"item {item.id} is listed by {name} and says {item.collection_id}")
                 if (name, item.id) in self.items:
                     self.complain(f"item {name}/{item.id} is listed twice")
                 self.items[name, item.id] = item
             print(f"stac_story: {name}: {len(items)} items", file=sys.stderr)
+
+    def read_model(self, item):
+        """Reads a model as pystac's own extension has it: what goes in, what comes out, which classes, which file."""
+        model = MLMExtension.ext(item)
+        shapes = [given.input.shape for given in model.input]
+        if [len(shape) for shape in shapes] != [4] or shapes[0][1] != 3:
+            self.complain(f"model {item.id} takes {shapes}, not one batch of RGB chips")
+        classes = [one["title"] for one in model.output[0].to_dict()["classification:classes"]]
+        if classes != item.properties["polder:classes"]:
+            self.complain(f"model {item.id} gives the classes {classes}, and says {item.properties['polder:classes']}")
+        if not model.total_parameters or not model.framework_version:
+            self.complain(f"model {item.id} does not say how many weights it has and what ran it")
+        if not [asset for asset in item.assets.values() if "mlm:model" in (asset.roles or [])]:
+            self.complain(f"model {item.id} has no asset with its weights")
 
     def search_by_bbox(self):
         placed = [item.bbox for item in self.items.values() if item.bbox]

@@ -93,6 +93,26 @@ impl Database {
         Ok(rows.iter().map(item_row).collect())
     }
 
+    /// Lists the items of a layer that have a text property of this value, by id.
+    ///
+    /// # Errors
+    /// [`Error::Query`].
+    pub async fn list_items_with(&self, layer: Layer, property: &str, value: &str) -> Result<Vec<ItemRow>> {
+        let rows = sqlx::query(
+            "select collection, id, starts_at, body, links, assets, digest
+            from items
+            where collection = $1 and properties ->> $2 = $3
+            order by id",
+        )
+        .bind(layer.collection())
+        .bind(property)
+        .bind(value)
+        .fetch_all(&self.pool)
+        .await
+        .map_err(Error::query("list items by a property"))?;
+        Ok(rows.iter().map(item_row).collect())
+    }
+
     /// Returns the item of a layer that was written last, of one flight or of all.
     ///
     /// # Errors

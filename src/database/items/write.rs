@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, Row as _, postgres::PgRow};
 
-use super::Written;
+use super::{ItemRow, Written};
 use crate::{
     catalog::{Change, ItemText, StoredItem, Summary},
     database::{AuditOpen, Database, Error, Result, audit::sign, is_version},
@@ -130,6 +130,29 @@ impl Database {
         sign(&mut transaction, by, 1).await?;
         transaction.commit().await.map_err(Error::query("change an item"))?;
         Ok(true)
+    }
+
+    /// Writes some items, all or none, on condition that others, named with the digests that were read, are as they were.
+    ///
+    /// # Errors
+    /// [`Error::ItemChanged`] when one of `seen` is gone or another by now, [`Error::Query`]; nothing is written then.
+    pub async fn upsert_beside(
+        &self,
+        items: &[StoredItem],
+        seen: &[ItemRow],
+        by: Option<&AuditOpen>,
+    ) -> Result<Written> {
+        let mut transaction = self.pool.begin().await.map_err(Error::query("change items"))?;
+        for row in seen {
+            if !is_there(&mut transaction, &row.collection, &row.id, Some(&row.digest)).await? {
+                return Err(Error::ItemChanged);
+            }
+        }
+        let items: Vec<&StoredItem> = by_name(items).into_values().collect();
+        let written = upsert(&mut transaction, &items).await?.ok_or(Error::ItemChanged)?;
+        sign(&mut transaction, by, items.len()).await?;
+        transaction.commit().await.map_err(Error::query("change items"))?;
+        Ok(written)
     }
 
     /// Removes an item; `false` when there is none.

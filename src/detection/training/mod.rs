@@ -42,6 +42,8 @@ pub struct Options {
     pub license: String,
     pub seed: u64,
     pub steps: usize,
+    /// What else the archive says of itself: `trained_on`, `hyperparameters`.
+    pub about: serde_json::Map<String, serde_json::Value>,
 }
 
 /// Where the training is.

@@ -110,7 +110,7 @@ fn pictures(batch: &[Sample]) -> Tensor {
 fn description(options: &Options) -> Value {
     let names: serde_json::Map<String, Value> =
         options.names.iter().enumerate().map(|(i, name)| (i.to_string(), json!(name))).collect();
-    json!({
+    let mut description = json!({
         "description": format!("polder {} detector", options.name),
         "author": "the polder project",
         "version": options.version,
@@ -124,7 +124,11 @@ fn description(options: &Options) -> Value {
         "args": { "dynamic": true, "nms": false, "half": false },
         "gsd_m": options.gsd_m,
         "confidence": options.confidence,
-    })
+    });
+    if let Value::Object(description) = &mut description {
+        description.extend(options.about.clone());
+    }
+    description
 }
 
 #[cfg(test)]
@@ -146,6 +150,7 @@ mod tests {
             license: "MIT".to_owned(),
             seed: 7,
             steps,
+            about: serde_json::Map::new(),
         }
     }
 
