@@ -124,17 +124,18 @@ impl Mosaic<'_> {
     /// # Errors
     /// [`super::Error::Raster`] when the disk is full; the target is untouched then.
     pub fn write_heights(&self, surface: &Surface, heights: &Heights, target: &Path, grid: &Grid) -> Result<()> {
-        let Terrain { flight, views, ground_m, .. } = &self.terrain;
+        let Terrain { flight, ground_m, .. } = &self.terrain;
         let mut writer = DemWriter::create(target, grid.size, grid.transform, grid.crs)?;
         let to_lonlat = Projection::new(grid.crs, Crs::WGS84)?;
         for (at, size) in tiles::in_order(grid.size) {
             let lattice = grid.lattice(flight, &to_lonlat, at, size, *ground_m)?;
+            let near = self.terrain.views_near(&lattice, size);
             let heights: Vec<f32> = (0..size[0] * size[1])
                 .into_par_iter()
                 .map(|index| {
                     let (x, y) = ((index % size[0]) as f64 + 0.5, (index / size[0]) as f64 + 0.5);
                     let point = ground_point(&lattice, surface, x, y);
-                    if !views.iter().any(|view| view.may_see(&point) && view.see(&point).is_some()) {
+                    if !near.iter().any(|view| view.may_see(&point) && view.see(&point).is_some()) {
                         return DEM_NODATA;
                     }
                     heights.height_of(flight.frame.to_lonlat([point.x, point.y, point.z])) as f32
