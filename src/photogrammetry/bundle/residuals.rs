@@ -168,10 +168,12 @@ impl Sightings {
             by_camera: [[0.0; CAMERA_UNKNOWNS]; 2],
             height: [photo.per_metre, photo.height(position)],
         };
+        // The camera's way while it is read out turns with it, see [`super::solve::moved`].
+        let at_middle = in_camera + photo.rotation * photo.motion * share;
         for row in 0..2 {
             let slope = RowVector3::new(by_axes[(row, 0)], by_axes[(row, 1)], by_axes[(row, 2)]) * scale;
             // a · (w × p) = w · (p × a): how the pixel moves when the camera turns by a small w.
-            out.by_turn[row] = in_camera.cross(&slope.transpose()).into();
+            out.by_turn[row] = at_middle.cross(&slope.transpose()).into();
             let by_point = slope * photo.rotation;
             out.by_point[row] = [by_point[0], by_point[1], by_point[2]];
             for parameter in 0..PARAMETERS {
