@@ -311,7 +311,11 @@ fn the_rows_of_a_rolling_shutter_are_put_where_they_were_taken() {
         disturb(&mut block, &mut Pcg64Mcg::seed_from_u64(12));
         block.cameras[0].readout_s = readout_prior_s.0;
         block.cameras[0].readout_prior_s = readout_prior_s;
-        SOLVER.adjust(&mut block);
+        // In rounds, as the flight is adjusted: a way turns with its camera, and the camera was turned by a degree.
+        for _ in 0..2 {
+            block.photos.iter_mut().zip(&truth.photos).for_each(|(photo, known)| photo.velocity = known.velocity);
+            SOLVER.adjust(&mut block);
+        }
         let squared: f64 =
             block.points.iter().zip(&truth.points).map(|(a, b)| (a.position - b.position).xy().norm_squared()).sum();
         (block.cameras[0].readout_s, (squared / block.points.len() as f64).sqrt())
