@@ -97,7 +97,9 @@ impl Sightings {
     pub fn new(tracks: &[Track], keypoints: &[ShelvedKeypoints]) -> Result<Self> {
         let mut of_photo: Vec<Vec<(u32, u32)>> = vec![Vec::new(); keypoints.len()];
         for (index, track) in tracks.iter().enumerate() {
-            track.iter().for_each(|sighting| of_photo[sighting.photo as usize].push((index as u32, sighting.keypoint)));
+            for sighting in track {
+                of_photo[sighting.photo as usize].push((index as u32, sighting.keypoint));
+            }
         }
         let mut found: Vec<Vec<Observation>> = tracks.iter().map(|track| Vec::with_capacity(track.len())).collect();
         for (photo, (keypoints, seen)) in keypoints.iter().zip(of_photo).enumerate() {

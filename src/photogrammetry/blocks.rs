@@ -164,7 +164,7 @@ pub fn place(parts: Vec<Part>, keys: &[Key], gcps: &[Gcp], kept: &Kept) -> Resul
     let mut first_fault = None;
     for Part { mut flight, keypoints, pairs } in parts {
         let made_of = Key::of(&(&flight, keys, &pairs, gcps));
-        let oriented = kept.try_get("adjustment", &made_of, || orient(flight.clone(), keypoints, pairs, gcps));
+        let oriented = kept.get("adjustment", &made_of, || orient(flight.clone(), keypoints, pairs, gcps));
         match oriented.and_then(|oriented| without_oblique(&mut flight, oriented)) {
             Ok(oriented) => placed.push((flight, oriented)),
             Err(error) => {

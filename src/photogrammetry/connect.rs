@@ -118,7 +118,7 @@ impl Workbench<'_> {
                 let options = KeypointOptions::default();
                 let prior = flight.cameras[photo.camera].prior;
                 let key = Key::of(&(file, prior, photo.mirrored, options, self.factor));
-                (self.kept.try_get("keypoints", &key, make)?, key)
+                (self.kept.get("keypoints", &key, make)?, key)
             }
             // Reading it will say what is wrong, if that is still so.
             Some(Err(_)) | None => (make()?, named),
@@ -184,7 +184,7 @@ pub fn match_photos(
     let matched = of_photos.par_iter().map(|pairs| {
         let made_of: Vec<_> =
             pairs.iter().map(|&(i, j)| ((i, keys[i], longest(i)), (j, keys[j], longest(j)))).collect();
-        kept.try_get("matches", &made_of, || match_all(pairs))
+        kept.get("matches", &made_of, || match_all(pairs))
     });
     let matched: Vec<Vec<PairMatches>> = matched.collect::<error::Result<_>>()?;
     Ok(matched.into_iter().flatten().filter(|pair| !pair.matches.is_empty()).collect())

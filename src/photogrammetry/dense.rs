@@ -29,7 +29,7 @@ enum Matrix {
 /// A matrix as its Cholesky factor.
 enum Factor {
     Dense(Mat<f64>),
-    Sparse(SparseFactor),
+    Sparse(Box<SparseFactor>),
 }
 
 impl NormalEquations {
@@ -110,7 +110,7 @@ impl Matrix {
     fn factor(self) -> Option<Factor> {
         let mut matrix = match self {
             Self::Dense(matrix) => matrix,
-            Self::Sparse(matrix) => return Some(Factor::Sparse(matrix.factor()?)),
+            Self::Sparse(matrix) => return Some(Factor::Sparse(Box::new(matrix.factor()?))),
         };
         let params = Spec::<llt::factor::LltParams, f64>::default();
         let need = llt::factor::cholesky_in_place_scratch::<f64>(matrix.nrows(), Par::Seq, params);

@@ -81,25 +81,11 @@ impl Kept {
         self.folder.is_some()
     }
 
-    /// Returns what was kept of the same stage and parts, or makes it and keeps it.
-    pub fn get<T: Serialize + DeserializeOwned>(
-        &self,
-        stage: &str,
-        made_of: &impl Serialize,
-        make: impl FnOnce() -> T,
-    ) -> T {
-        let never = |made| Ok::<T, std::convert::Infallible>(made);
-        match self.try_get(stage, made_of, || never(make())) {
-            Ok(value) => value,
-            Err(never) => match never {},
-        }
-    }
-
-    /// The same, where making may fail; failures are not kept.
+    /// Returns what was kept of the same stage and parts, or makes it and keeps it; failures are not kept.
     ///
     /// # Errors
     /// Those of `make`.
-    pub fn try_get<T: Serialize + DeserializeOwned, E>(
+    pub fn get<T: Serialize + DeserializeOwned, E>(
         &self,
         stage: &str,
         made_of: &impl Serialize,
@@ -180,13 +166,16 @@ fn remove_old(folder: &Path) {
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
+
     use super::*;
 
     fn counted<'a>(kept: &Kept, calls: &'a AtomicUsize, of: &'a [u32]) -> Vec<u32> {
-        kept.get("numbers", &of, || {
+        let make = || {
             calls.fetch_add(1, Ordering::Relaxed);
-            of.iter().map(|n| n * 2).collect()
-        })
+            Ok::<_, Infallible>(of.iter().map(|n| n * 2).collect())
+        };
+        kept.get("numbers", &of, make).unwrap()
     }
 
     #[test]
@@ -225,7 +214,7 @@ mod tests {
         let old = folder.path().join("numbers-0");
         File::create(&old).unwrap().set_modified(SystemTime::now() - 2 * KEPT_FOR).unwrap();
         let kept = Kept::open(Some(folder.path()));
-        assert_eq!(kept.try_get("numbers", &1, || Err::<u32, _>("no")), Err("no"));
+        assert_eq!(kept.get("numbers", &1, || Err::<u32, _>("no")), Err("no"));
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 

@@ -147,7 +147,7 @@ pub fn stitch(photos: &[PhotoInput], options: &Options, progress: &(dyn Fn(Progr
     if !options.fast {
         let made_of = Key::of(&(&block, &keys));
         ground.surface =
-            stages.run("sweep", |tell| kept.try_get("sweep", &made_of, || ground.sweep(&flight, &block, tell)))?;
+            stages.run("sweep", |tell| kept.get("sweep", &made_of, || ground.sweep(&flight, &block, tell)))?;
     }
     options.go_on()?;
     let views = views_of(&block, ground.height_m);

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Raised whenever the own engine gives other pixels for the same photos, so that old runs are not taken for new ones.
-const OWN: &str = "polder-photogrammetry-3";
+const OWN: &str = "polder-photogrammetry-4";
 
 /// Who is to stitch.
 #[derive(Clone, Debug, Default)]

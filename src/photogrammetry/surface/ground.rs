@@ -137,7 +137,9 @@ fn drop_long(cells: &mut [bool], columns: usize, longest: usize) {
         let rows = patch.iter().map(|at| at / columns);
         let down = rows.clone().max().unwrap_or(0) - rows.min().unwrap_or(0);
         if east - west > longest || down > longest {
-            patch.iter().for_each(|at| cells[*at] = false);
+            for at in &patch {
+                cells[*at] = false;
+            }
         }
     }
 }
