@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     catalog::{Split, SplitRule, StoredItem},
-    database::testing::execute,
+    database::testing::review,
     spatial::{Crs, GeoTransform},
 };
 
@@ -34,7 +34,7 @@ async fn searched(context: &Context) -> (String, String) {
 }
 
 async fn frozen(context: &Context, name: &str, ortho: &str, seed: u64) -> super::Opened {
-    execute(&context.database, "update detections set review = 'accepted'").await;
+    review(&context.database, "accepted", 0..=9).await;
     let request = DatasetRequest {
         name: name.parse().unwrap(),
         labels: LabelSource::Reviews { orthophotos: vec![ortho.to_owned()] },

@@ -152,6 +152,7 @@ pub(super) async fn put_ortho(context: &Context, ortho: &Ortho) -> String {
         report: None,
         report_page: None,
         thumbnail: None,
+        cameras: None,
         ..orthophoto()
     };
     let stored = StoredItem::of(&item.item(&context.scheme), &context.own_buckets()).unwrap();

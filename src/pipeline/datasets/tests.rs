@@ -7,7 +7,7 @@ use serde_json::json;
 use super::*;
 use crate::{
     catalog::{Label, Layer, Split, SplitRule},
-    database::testing::execute,
+    database::testing::review,
     pipeline::{
         Context, DetectRequest, Error, ModelChoice, detect,
         testing::{Ortho, RED, WHITE, archive, put_ortho, with_context},
@@ -72,8 +72,8 @@ async fn reviewed_findings_become_labels_and_what_nobody_has_looked_at_is_left_o
         searched(&context, &ortho).await;
         let refused = create_dataset(&context, &request(std::slice::from_ref(&ortho)), &|_| {}).await.unwrap_err();
         assert!(matches!(refused, Error::NothingLabelled { waiting, .. } if waiting > 20), "{refused}");
-        execute(&context.database, "update detections set review = 'accepted' where number % 10 > 1").await;
-        execute(&context.database, "update detections set review = 'rejected' where number % 10 = 1").await;
+        review(&context.database, "accepted", 2..=9).await;
+        review(&context.database, "rejected", 1..=1).await;
         let made = created(&context, &request(std::slice::from_ref(&ortho))).await;
         assert!(made.waiting > 0 && made.images.values().all(|count| *count > 0), "{made:?}");
         let dataset = open_dataset(&context, "dijken").await.unwrap();
@@ -121,7 +121,7 @@ async fn a_place_is_in_one_split_over_flights_and_coordinate_systems() {
         for id in &ids {
             searched(&context, id).await;
         }
-        execute(&context.database, "update detections set review = 'accepted'").await;
+        review(&context.database, "accepted", 0..=9).await;
         created(&context, &request(&ids)).await;
         let dataset = open_dataset(&context, "dijken").await.unwrap();
         let cells = Cells::new(40.0);
@@ -164,7 +164,7 @@ async fn what_is_exported_is_read_back_as_it_was() {
     with_context(|context| async move {
         let ortho = put_ortho(&context, &flown("one")).await;
         searched(&context, &ortho).await;
-        execute(&context.database, "update detections set review = 'accepted'").await;
+        review(&context.database, "accepted", 0..=9).await;
         created(&context, &request(&[ortho])).await;
         let dataset = open_dataset(&context, "dijken").await.unwrap();
         let (yolo, coco) = (context.work.join("yolo"), context.work.join("coco"));
