@@ -4,6 +4,7 @@
 #   scripts/setup.sh            everything: Debian packages, libtorch
 #   scripts/setup.sh packages   only the Debian packages
 #   scripts/setup.sh libtorch   only libtorch
+#   scripts/setup.sh peers      torch, SAHI, Ultralytics and GeoDeep for Python, to compare detection with (1.5 GB; on demand only)
 #   scripts/setup.sh python     the clients that the tests talk with (pystac-client, stac-api-validator, schemathesis, …)
 #
 # Versions are pinned here and nowhere else. libtorch comes from PyPI's wheels, checked by SHA-256.
@@ -140,12 +141,30 @@ install_python() {
   printf '%s' "$stamp" >"$VENV/.stamp"
 }
 
+# What detection is compared with. torch comes without NVIDIA's libraries (3 GB), which no processor calls.
+install_peers() {
+  local venv="$CACHE/peers-detect-1"
+  if [ -e "$venv/ready" ]; then return; fi
+  say "installing the peers of detection into $venv (1.5 GB)"
+  python3 -m venv --clear "$venv"
+  local pip=("$venv/bin/python" -m pip install --quiet --disable-pip-version-check)
+  { "${pip[@]}" --no-deps "torch==$TORCH_VERSION" torchvision==0.29.2 ultralytics==8.4.190 sahi==0.12.8 geodeep==0.9.13 \
+      ultralytics-thop opencv-python-headless \
+    && "${pip[@]}" filelock typing-extensions sympy networkx jinja2 fsspec numpy matplotlib pillow pyyaml requests psutil \
+      polars onnxruntime rasterio onnx shapely tqdm click fire \
+    && "$venv/bin/python" "$here/scripts/bench_detect/without_cuda.py" "$("$venv/bin/python" -c 'import site; print(site.getsitepackages()[0])')" \
+    && "$venv/bin/python" -c 'import torch, torchvision, ultralytics, sahi, geodeep'
+  } || die "cannot install the peers: is PyPI reachable? (the message is above)"
+  touch "$venv/ready"
+}
+
 here="$(cd "$(dirname "$0")/.." && pwd)"
 command -v cargo >/dev/null || die "Rust is missing: install Rust 1.95 or later from https://rustup.rs, then run this again"
 case "${1:-all}" in
   all) install_packages; install_libtorch ;;
   packages) install_packages ;;
   libtorch) install_libtorch ;;
+  peers) install_peers ;;
   python) install_python "$here/tests/python/requirements.txt" ;;
-  *) die "unknown part '$1'; say packages, libtorch, python, or nothing for all" ;;
+  *) die "unknown part '$1'; say packages, libtorch, peers, python, or nothing for all" ;;
 esac

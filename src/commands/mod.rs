@@ -47,6 +47,7 @@ mod stitch;
 #[cfg(feature = "gdal")]
 mod upload;
 #[cfg(feature = "gdal")]
+mod whole_file;
 mod with_torch;
 
 use std::{path::PathBuf, process::ExitCode};

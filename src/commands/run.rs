@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     catalog::Role,
-    pipeline::{self, DetectRequest, ModelChoice},
+    pipeline::{self, ModelChoice},
 };
 
 /// Stitch a flight, search it, publish the results.
@@ -47,7 +47,7 @@ pub(super) async fn run(args: Args, session: &Session) -> anyhow::Result<Outcome
     let again = if stitched.reused { " (published before, unchanged)" } else { "" };
     session.output.say(format!("orthophoto {}{again}", stitched.item));
 
-    let request = DetectRequest { orthophoto: stitched.item.clone(), model, confidence: args.detect.confidence };
+    let request = args.detect.request(stitched.item.clone(), model);
     let found = pipeline::detect(&context, &request, &observer).await?;
     drop(stages);
     args.step.write_result(&found.item)?;

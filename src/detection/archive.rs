@@ -5,12 +5,15 @@
 //! one that polder reads, and its own models add `gsd_m` and `confidence`. tch has no call for extra files, so
 //! this goes through the zip itself, and works in a build without libtorch too.
 
-use std::io::{Cursor, Read as _, Write as _};
+use std::{
+    collections::BTreeMap,
+    io::{Cursor, Read as _, Write as _},
+};
 
 use serde_json::Value;
 use zip::{CompressionMethod, DateTime, ZipArchive, ZipWriter, write::SimpleFileOptions};
 
-use super::{Error, ModelSpec, Result, detector::DEFAULT_CONFIDENCE};
+use super::{Error, ModelSpec, Result, Task, detector::DEFAULT_CONFIDENCE};
 
 /// Longest description that is read; real ones are a few kilobytes.
 const MAX_CONFIG_BYTES: u64 = 1 << 20;
@@ -30,21 +33,29 @@ pub fn read_spec(archive: &[u8], model: &str) -> Result<ModelSpec> {
     let config = read_config(archive, model)?;
     let fault = |reason: &str| Error::Metadata { model: model.to_owned(), reason: reason.to_owned() };
     let config = config.ok_or_else(|| {
-        fault("its archive holds no extra/config.txt with the class names; export it with them (Ultralytics does)")
+        fault(
+            "its archive holds no extra/config.txt with the class names; export it with them (Ultralytics does), or put \
+                 them beside it as NAME.json or NAME.yaml: {\"task\": \"detect\", \"imgsz\": 640, \"names\": [\"a\", \"b\"]}",
+        )
     })?;
     let config: Value =
         serde_json::from_slice(&config).map_err(|e| fault(&format!("its extra/config.txt is not JSON: {e}")))?;
-    match config.get("task").and_then(Value::as_str) {
-        None | Some("detect") => {}
-        Some(task) => return Err(Error::Task { model: model.to_owned(), task: task.to_owned() }),
-    }
+    let task = match config.get("task").and_then(Value::as_str) {
+        None => None,
+        Some(task) => {
+            Some(Task::parse(task).ok_or_else(|| Error::Task { model: model.to_owned(), task: task.to_owned() })?)
+        }
+    };
     if config.get("channels").and_then(Value::as_u64).is_some_and(|channels| channels != 3) {
         return Err(fault("it wants another number of channels than red, green and blue"));
     }
     let positive = |key: &str| config.get(key).and_then(Value::as_f64).filter(|v| v.is_finite() && *v > 0.0);
     let text = |key: &str| config.get(key).and_then(Value::as_str).map(str::to_owned);
+    let names = names(&config).ok_or_else(|| fault("its description has no usable class names"))?;
     Ok(ModelSpec {
-        names: names(&config).ok_or_else(|| fault("its description has no usable class names"))?,
+        class_confidence: class_confidence(&config, &names).map_err(|reason| fault(&reason))?,
+        names,
+        task,
         image_size: image_size(&config).ok_or_else(|| fault("its description has no usable image size (imgsz)"))?,
         dynamic: [config.get("dynamic"), config.pointer("/args/dynamic")].contains(&Some(&Value::Bool(true))),
         stride: config.get("stride").and_then(Value::as_u64).filter(|s| *s > 0).unwrap_or(32) as usize,
@@ -96,7 +107,7 @@ pub fn add_config(archive: Vec<u8>, config: &Value, model: &str) -> Result<Vec<u
 }
 
 /// Returns the bytes of `extra/config.txt`, if there is one.
-fn read_config(archive: &[u8], model: &str) -> Result<Option<Vec<u8>>> {
+pub(super) fn read_config(archive: &[u8], model: &str) -> Result<Option<Vec<u8>>> {
     let mut zip = open(archive, model)?;
     let path = format!("{}/extra/config.txt", folder(&mut zip, model)?);
     let Ok(entry) = zip.by_name(&path) else { return Ok(None) };
@@ -149,6 +160,19 @@ fn names(config: &Value) -> Option<Vec<String>> {
     (!names.is_empty()).then_some(names)
 }
 
+/// Reads `{"class": 0.4}` under `class_confidence`; the classes must be the model's.
+fn class_confidence(config: &Value, names: &[String]) -> Result<BTreeMap<String, f64>, String> {
+    let Some(given) = config.get("class_confidence") else { return Ok(BTreeMap::new()) };
+    let given = given.as_object().ok_or("its class_confidence is no map of class names to confidences")?;
+    let one = |(class, value): (&String, &Value)| match value.as_f64().filter(|c| (0.0..=1.0).contains(c)) {
+        Some(confidence) if names.contains(class) => Ok((class.clone(), confidence)),
+        _ => {
+            Err(format!("its class_confidence says {value} of {class:?}, which is no confidence of a class of its own"))
+        }
+    };
+    given.iter().map(one).collect()
+}
+
 /// Reads `640` or `[height, width]` as `[width, height]`.
 fn image_size(config: &Value) -> Option<[usize; 2]> {
     let side = |value: &Value| value.as_u64().filter(|side| (1..=16_384).contains(side)).map(|side| side as usize);
@@ -196,12 +220,15 @@ mod tests {
     fn a_description_that_was_added_is_read_back() {
         let config = json!({
             "names": {"0": "Muskusrat klem", "1": "Beschadiging oever"}, "imgsz": [480, 640], "stride": 16,
-            "task": "detect", "args": {"dynamic": true}, "gsd_m": 0.03, "confidence": 0.4, "license": "MIT",
+            "task": "obb", "args": {"dynamic": true}, "gsd_m": 0.03, "confidence": 0.4, "license": "MIT",
+            "class_confidence": {"Beschadiging oever": 0.6},
         });
         let archive = add_config(zip_of(&PROGRAM), &config, "m").unwrap();
         let spec = read_spec(&archive, "m").unwrap();
         assert_eq!(spec.names, ["Muskusrat klem", "Beschadiging oever"]);
         assert_eq!((spec.image_size, spec.stride, spec.dynamic), ([640, 480], 16, true));
+        assert_eq!(spec.task, Some(Task::Rotated));
+        assert_eq!(spec.class_confidence, BTreeMap::from([("Beschadiging oever".to_owned(), 0.6)]));
         assert_eq!((spec.gsd_m, spec.confidence, spec.license.as_deref()), (Some(0.03), 0.4, Some("MIT")));
     }
 
@@ -210,16 +237,18 @@ mod tests {
         let archive = add_config(zip_of(&PROGRAM), &json!({"names": ["a"]}), "m").unwrap();
         let spec = read_spec(&archive, "m").unwrap();
         assert_eq!((spec.image_size, spec.stride, spec.dynamic), ([640, 640], 32, false));
-        assert_eq!((spec.gsd_m, spec.confidence), (None, DEFAULT_CONFIDENCE));
+        assert_eq!((spec.gsd_m, spec.confidence, spec.task), (None, DEFAULT_CONFIDENCE, None));
     }
 
     #[test]
     fn a_description_that_is_no_detector_s_is_refused() {
         let refused = |config: Value| reason(&add_config(zip_of(&PROGRAM), &config, "m").unwrap());
-        assert!(refused(json!({"names": ["a"], "task": "segment"})).contains("\"segment\""));
+        assert!(refused(json!({"names": ["a"], "task": "pose"})).contains("\"pose\""));
         assert!(refused(json!({"names": {"0": "a", "2": "b"}})).contains("class names"));
         assert!(refused(json!({"task": "detect"})).contains("class names"));
         assert!(refused(json!({"names": ["a"], "imgsz": [0, 640]})).contains("imgsz"));
         assert!(refused(json!({"names": ["a"], "channels": 4})).contains("channels"));
+        assert!(refused(json!({"names": ["a"], "class_confidence": {"b": 0.5}})).contains("\"b\""));
+        assert!(refused(json!({"names": ["a"], "class_confidence": {"a": 5}})).contains("class_confidence"));
     }
 }

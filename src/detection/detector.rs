@@ -1,23 +1,31 @@
 //! What a detector is, whatever runs it.
 
-use super::{Chip, Result};
+use std::collections::BTreeMap;
+
+use super::{Chip, Outline, Result};
 
 /// Finds things on chips. Shared between threads; each call is independent of the others.
 pub trait Detector: Send + Sync {
     /// Returns what the model says about itself.
     fn spec(&self) -> &ModelSpec;
 
-    /// Returns, for each chip, the boxes whose confidence reaches `confidence`, best first, duplicates removed.
+    /// Returns, for each chip, what reaches the criteria, best first, duplicates removed.
     ///
     /// Chips have the size of [`ModelSpec::image_size`].
     ///
     /// # Errors
-    /// [`Error::Torch`](super::Error::Torch) when the model cannot be run.
-    fn detect(&self, chips: &[Chip], confidence: f64) -> Result<Vec<Vec<PixelBox>>>;
+    /// [`Error::Torch`](super::Error::Torch) when the model cannot be run,
+    /// [`Error::NotANumber`](super::Error::NotANumber) when it gives something else than numbers.
+    fn detect(&self, chips: &[Chip], criteria: &Criteria) -> Result<Vec<Vec<Seen>>>;
 
     /// Returns what was seen of the model when it was tried.
     fn tried(&self) -> Tried {
         Tried::default()
+    }
+
+    /// Returns how many chips it is worth to hand over in one call.
+    fn batch(&self) -> usize {
+        1
     }
 }
 
@@ -32,11 +40,53 @@ pub struct Tried {
     pub framework_version: Option<String>,
 }
 
+/// What counts as seen on a chip.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Criteria {
+    /// Confidence from which a box counts, for each class of the model.
+    pub confidence: Vec<f64>,
+    /// IoU above which two boxes of a class are one thing.
+    pub iou: f64,
+}
+
+/// What a model answers with, and so what shape its findings have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Task {
+    /// Boxes whose sides run along the chip's.
+    Detect,
+    /// Boxes that are turned ("oriented bounding boxes").
+    Rotated,
+    /// Boxes, each with a mask.
+    Segment,
+}
+
+impl Task {
+    /// Finds the task by the name that Ultralytics gives it.
+    pub fn parse(name: &str) -> Option<Self> {
+        match name {
+            "detect" => Some(Self::Detect),
+            "obb" => Some(Self::Rotated),
+            "segment" => Some(Self::Segment),
+            _ => None,
+        }
+    }
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Detect => "detect",
+            Self::Rotated => "obb",
+            Self::Segment => "segment",
+        }
+    }
+}
+
 /// What travels with a model: enough to run it right and to say what it found.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModelSpec {
     /// Class names, as the model's author wrote them; a box's class is an index into this.
     pub names: Vec<String>,
+    /// `None` as long as only the model's output can tell: a loaded model always has one.
+    pub task: Option<Task>,
     /// Chip size in pixels, `[width, height]`.
     pub image_size: [usize; 2],
     /// Whether the model takes other sizes too, as long as they are multiples of the stride.
@@ -47,6 +97,8 @@ pub struct ModelSpec {
     pub gsd_m: Option<f64>,
     /// Confidence from which a box counts, as calibrated by the author, or [`DEFAULT_CONFIDENCE`].
     pub confidence: f64,
+    /// The same for single classes, by name, where it differs.
+    pub class_confidence: BTreeMap<String, f64>,
     pub description: Option<String>,
     pub version: Option<String>,
     /// The licence of the weights, such as "MIT OR Apache-2.0" or "AGPL-3.0".
@@ -55,6 +107,20 @@ pub struct ModelSpec {
 
 /// The confidence that Ultralytics' own `predict` starts from; used when the model brings no better one.
 pub const DEFAULT_CONFIDENCE: f64 = 0.25;
+
+/// Something seen on a chip or a raster: a box, and what it looks like from close by.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Seen {
+    /// The box around it.
+    pub found: PixelBox,
+    pub outline: Outline,
+}
+
+impl From<PixelBox> for Seen {
+    fn from(found: PixelBox) -> Self {
+        Self { found, outline: Outline::Box }
+    }
+}
 
 /// A box on a chip, in pixels of the chip from its top-left corner.
 #[derive(Clone, Copy, Debug, PartialEq)]

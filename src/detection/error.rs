@@ -5,6 +5,16 @@ use crate::{raster, spatial};
 /// Why a model could not be used or a raster not be searched.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// The model's file cannot be read.
+    #[error("cannot read the model {model}: {source}")]
+    ReadModel { model: String, source: std::io::Error },
+    /// The model does not fit into the memory that is left.
+    #[error(
+        "cannot load the model {model}: it takes about {} MB, and {} MB are free (in this container, if there is one); \
+             give it more memory or take a smaller model",
+        needed.div_ceil(1_000_000), free / 1_000_000
+    )]
+    TooLarge { model: String, needed: u64, free: u64 },
     /// The bytes are no TorchScript archive.
     #[error("cannot load the model {model}: not TorchScript: {reason}")]
     NotTorchScript { model: String, reason: String },
@@ -12,12 +22,23 @@ pub enum Error {
     #[error("cannot use the model {model}: {reason}")]
     Metadata { model: String, reason: String },
     /// The model answers another question than "where is what".
-    #[error("cannot use the model {model}: its task is {task:?}, polder runs models of the task \"detect\"")]
+    #[error(
+        "cannot use the model {model}: its task is {task:?}, polder runs models of the tasks \"detect\", \"obb\" and \
+             \"segment\""
+    )]
     Task { model: String, task: String },
     /// The model's output is not that of a YOLOv8 detector.
-    #[error("cannot use the model {model}: its output is {found}, but a YOLOv8 detector of {classes} classes gives \
-             [1, {}, N] (box centre, size and a confidence for each class)", 4 + classes)]
-    Layout { model: String, found: String, classes: usize },
+    #[error("cannot use the model {model}: its output is {found}, but {expected}")]
+    Layout { model: String, found: String, expected: String },
+    /// The model's output holds NaN or infinity.
+    #[error(
+        "cannot use the model {model}: it gives numbers that are none (NaN or infinite); were its weights damaged, or \
+             exported in half precision?"
+    )]
+    NotANumber { model: String },
+    /// A threshold was given for a class that the model does not have.
+    #[error("the model has no class {class:?}; its classes are {names:?}")]
+    NoSuchClass { class: String, names: Vec<String> },
     /// This process has no libtorch, and there was no program with it to become.
     #[error(
         "cannot run the model {model}: this polder comes without libtorch; take one that has it (`make build`, or the \

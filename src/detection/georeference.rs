@@ -1,16 +1,15 @@
-//! Puts boxes on the ground.
+//! Puts what was seen on the ground.
 
-use super::PixelBox;
+use super::Seen;
 use crate::spatial::GeoTransform;
 
-/// Returns the box as a closed ring of five points (`[x, y]`, ground units), counter-clockwise.
+/// Returns the shape as a closed ring (`[x, y]`, ground units), counter-clockwise; a box has five points.
 ///
-/// Under a rotated geotransform the ring is a rotated rectangle. The order of corners turns round where the
+/// Under a rotated geotransform the ring of a box is a rotated rectangle. The order of corners turns round where the
 /// geotransform mirrors, as it does on a raster whose rows go north.
-pub fn ring(found: &PixelBox, transform: &GeoTransform) -> Vec<[f64; 2]> {
-    let PixelBox { left, top, right, bottom, .. } = *found;
-    let corners = [[left, top], [left, bottom], [right, bottom], [right, top], [left, top]];
-    let mut ring = corners.map(|pixel| transform.pixel_to_ground(pixel)).to_vec();
+pub fn ring(seen: &Seen, transform: &GeoTransform) -> Vec<[f64; 2]> {
+    let mut ring: Vec<_> = seen.corners().into_iter().map(|pixel| transform.pixel_to_ground(pixel)).collect();
+    ring.extend(ring.first().copied());
     if twice_signed_area(&ring) < 0.0 {
         ring.reverse();
     }
@@ -26,13 +25,13 @@ pub(super) fn twice_signed_area(ring: &[[f64; 2]]) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::PixelBox, *};
 
     const BOX: PixelBox = PixelBox { left: 10.0, top: 20.0, right: 14.0, bottom: 30.0, class: 0, confidence: 1.0 };
 
     #[test]
     fn a_box_on_a_raster_with_north_up_is_where_its_pixels_are() {
-        let ring = ring(&BOX, &GeoTransform::north_up([1000.0, 2000.0], 0.5));
+        let ring = ring(&BOX.into(), &GeoTransform::north_up([1000.0, 2000.0], 0.5));
         assert_eq!(ring, [[1005.0, 1990.0], [1005.0, 1985.0], [1007.0, 1985.0], [1007.0, 1990.0], [1005.0, 1990.0]]);
     }
 
@@ -44,7 +43,7 @@ mod tests {
             [5e5, 0.5, 0.0, 5.7e6, 0.0, 0.5],
             [5e5, 0.5 * cos, 0.5 * sin, 5.7e6, 0.5 * sin, -0.5 * cos],
         ] {
-            let ring = ring(&BOX, &GeoTransform::from_gdal(coefficients));
+            let ring = ring(&BOX.into(), &GeoTransform::from_gdal(coefficients));
             assert_eq!(ring.first(), ring.last());
             assert!((twice_signed_area(&ring) - 2.0 * 40.0 * 0.25).abs() < 1e-6, "{ring:?}");
         }
@@ -53,7 +52,7 @@ mod tests {
     #[test]
     fn a_rotated_raster_turns_the_box() {
         // Columns go north, rows go east: a quarter turn.
-        let ring = ring(&BOX, &GeoTransform::from_gdal([100.0, 0.0, 1.0, 200.0, 1.0, 0.0]));
+        let ring = ring(&BOX.into(), &GeoTransform::from_gdal([100.0, 0.0, 1.0, 200.0, 1.0, 0.0]));
         assert!(ring.contains(&[120.0, 210.0]) && ring.contains(&[130.0, 214.0]), "{ring:?}");
     }
 }

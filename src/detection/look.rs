@@ -2,7 +2,7 @@
 
 use image::imageops::{FilterType, resize};
 
-use super::{Candidate, Chip, Detector, PixelBox, Result, grid, merge};
+use super::{Candidate, Chip, Criteria, Detector, PixelBox, Result, Seen, grid, merge};
 use crate::raster::Rgb8;
 
 /// What networks trained by Ultralytics see where there is no picture.
@@ -38,12 +38,13 @@ pub fn detect_picture(
     };
     let back = [picture.width as f64 / seen.width as f64, picture.height as f64 / seen.height as f64];
     let limit = [picture.width as f64, picture.height as f64];
+    let criteria = Criteria { confidence: vec![confidence; spec.names.len()], iou: IOU };
     let mut candidates = Vec::new();
     for place in grid([seen.width, seen.height], spec.image_size, OVERLAP) {
         let [left, top] = [place.window.x as f64, place.window.y as f64];
         let chip =
             Chip { place, pixels: piece(seen, place.window.x as usize, place.window.y as usize, spec.image_size) };
-        for found in detector.detect(std::slice::from_ref(&chip), confidence)?.into_iter().flatten() {
+        for Seen { found, .. } in detector.detect(std::slice::from_ref(&chip), &criteria)?.into_iter().flatten() {
             let moved = PixelBox {
                 left: found.left + left,
                 right: found.right + left,
@@ -62,11 +63,11 @@ pub fn detect_picture(
                 ..moved
             };
             if onto.area() > 0.0 {
-                candidates.push(Candidate { found: onto, chip: place.index, cut: false });
+                candidates.push(Candidate { seen: onto.into(), chip: place.index, cut: false });
             }
         }
     }
-    Ok(merge(candidates, IOU).into_iter().map(|candidate| candidate.found).collect())
+    Ok(merge(candidates, IOU).into_iter().map(|candidate| candidate.seen.found).collect())
 }
 
 fn scaled(picture: &Rgb8, scale: f64) -> Rgb8 {

@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// Raised whenever the same model gives other findings on the same orthophoto.
-const ENGINE: &str = "polder-detection-1";
+const ENGINE: &str = "polder-detection-2";
 
 /// Where to search, and with what.
 #[derive(Clone, Debug)]
@@ -38,6 +38,8 @@ pub struct DetectRequest {
     pub model: ModelChoice,
     /// `None` takes the model's own threshold.
     pub confidence: Option<f64>,
+    /// The same for single classes, by name.
+    pub class_confidence: BTreeMap<String, f64>,
 }
 
 /// What a search ended with.
@@ -60,7 +62,10 @@ pub async fn detect(context: &Context, request: &DetectRequest, observer: Observ
     let orthophoto = row.ok_or_else(|| Error::UnknownOrthophoto(request.orthophoto.clone()))?.item()?;
     let model = models::choose(context, &request.model).await?;
     let cog = upstream(Layer::Ortho, &orthophoto, "ortho")?;
-    let parameters = json!({ "engine": ENGINE, "confidence": request.confidence });
+    let mut parameters = json!({ "engine": ENGINE, "confidence": request.confidence });
+    if !request.class_confidence.is_empty() {
+        parameters["class_confidence"] = json!(request.class_confidence);
+    }
     let run = RunId::of(&format!("{parameters}\n{}\n{}", cog.object.sha256, model.object.sha256));
     let id = DetectionRun::id_of(&orthophoto.id, &model.name, &model.version, &run);
     if let Some(row) = context.database.find_item(Layer::Results.collection(), &id).await? {
@@ -77,7 +82,7 @@ pub async fn detect(context: &Context, request: &DetectRequest, observer: Observ
     let work = context.work.join(&id);
     let counts = audited(context, subject, async {
         fs::create_dir_all(&work).map_err(|source| Error::Work { path: work.clone(), source })?;
-        let found = job.search(request.confidence, &work, observer).await?;
+        let found = job.search(request, &work, observer).await?;
         let counts = found.counts.clone();
         let version_id = job.publish(found).await?;
         let records = counts.values().sum();
@@ -136,17 +141,22 @@ impl Job<'_> {
         Ok((Project::new(property("polder:project")?)?, Flight::new(property("polder:flight")?)?))
     }
 
-    async fn search(&self, confidence: Option<f64>, work: &Path, observer: Observer<'_>) -> Result<Found> {
+    async fn search(&self, request: &DetectRequest, work: &Path, observer: Observer<'_>) -> Result<Found> {
         let path = work.join("ortho.tif");
         self.context.storage.download(&self.cog.object, &path).await?;
         let poses = self.poses(work).await?;
         let (weights, name) = (self.model.weights.clone(), self.model.item_id.clone());
+        let options = DetectOptions {
+            confidence: request.confidence,
+            class_confidence: request.class_confidence.clone(),
+            ..DetectOptions::default()
+        };
         let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
         let work = tokio::task::spawn_blocking(move || {
             let report = move |progress: detection::Progress| {
                 let _ = sender.send(progress);
             };
-            find(&path, &weights, &name, confidence, poses, &report)
+            find(&path, &weights, &name, &options, poses, &report)
         });
         while let Some(progress) = receiver.recv().await {
             let (done, total) = (progress.done as u64, progress.total as u64);
@@ -248,14 +258,13 @@ fn find(
     path: &Path,
     weights: &[u8],
     name: &str,
-    confidence: Option<f64>,
+    options: &DetectOptions,
     poses: Option<Poses>,
     report: &(dyn Fn(detection::Progress) + Sync),
 ) -> Result<Found> {
     let raster = Raster::open(path)?;
     let detector = detection::load(weights, name)?;
-    let options = DetectOptions { confidence, ..DetectOptions::default() };
-    let findings = detection::detect_raster(&raster, detector.as_ref(), &options, report)?;
+    let findings = detection::detect_raster(&raster, detector.as_ref(), options, report)?;
     let crs = raster.crs()?;
     let mut geojson = Vec::new();
     detection::write_geojson(&mut geojson, &findings, crs)?;
@@ -268,7 +277,7 @@ fn find(
     let rows = findings.iter().map(|finding| row(finding, &to_lonlat, photos.as_ref())).collect::<Result<_>>()?;
     let photos = photos.iter().flat_map(Photos::names).map(str::to_owned).collect();
     let annotated = detection::annotate(&raster, &findings)?;
-    let confidence = confidence.unwrap_or(detector.spec().confidence);
+    let confidence = options.confidence.unwrap_or(detector.spec().confidence);
     Ok(Found { rows, photos, counts, geojson, annotated, confidence })
 }
 

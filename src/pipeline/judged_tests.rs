@@ -28,7 +28,12 @@ async fn searched(context: &Context) -> (String, String) {
     let ortho = put_ortho(context, &flown()).await;
     let weights = context.work.join("bright.torchscript");
     fs::write(&weights, archive(&json!({ "imgsz": [256, 256] }))).unwrap();
-    let request = DetectRequest { orthophoto: ortho.clone(), model: ModelChoice::File(weights), confidence: None };
+    let request = DetectRequest {
+        orthophoto: ortho.clone(),
+        model: ModelChoice::File(weights),
+        confidence: None,
+        class_confidence: std::collections::BTreeMap::new(),
+    };
     let run = detect(context, &request, &|_| {}).await.unwrap();
     (ortho, run.item)
 }
@@ -97,7 +102,12 @@ async fn a_finding_leads_back_to_the_photos_and_what_was_changed_since_is_told()
         context.database.upsert_item(&stored).await.unwrap();
         let weights = context.work.join("bright.torchscript");
         fs::write(&weights, archive(&json!({ "imgsz": [256, 256] }))).unwrap();
-        let request = DetectRequest { orthophoto: ortho.clone(), model: ModelChoice::File(weights), confidence: None };
+        let request = DetectRequest {
+            orthophoto: ortho.clone(),
+            model: ModelChoice::File(weights),
+            confidence: None,
+            class_confidence: std::collections::BTreeMap::new(),
+        };
         let run = detect(&context, &request, &|_| {}).await.unwrap().item;
 
         let steps = trace(&context, &format!("{run}#3"), true).await.unwrap();

@@ -12,7 +12,8 @@ use crate::{
     },
     database::testing::with_database,
     detection::{
-        Chip, Detector, Engine, ModelSpec, PixelBox, Result, Tried, add_config, own_model, read_spec, run_models_with,
+        Chip, Criteria, Detector, Engine, ModelSpec, PixelBox, Result, Seen, Tried, add_config, own_model, read_spec,
+        run_models_with,
     },
     raster::{CogOptions, CogWriter, Compression, Rgb8},
     spatial::{Crs, GeoTransform, Projection},
@@ -62,10 +63,10 @@ impl Detector for BrightBoxes {
         &self.0
     }
 
-    fn detect(&self, chips: &[Chip], confidence: f64) -> Result<Vec<Vec<PixelBox>>> {
+    fn detect(&self, chips: &[Chip], criteria: &Criteria) -> Result<Vec<Vec<Seen>>> {
         let found = |chip: &Chip| {
             let all = bright_boxes(&chip.pixels).into_iter();
-            all.filter(|found| found.confidence >= confidence).collect()
+            all.filter(|found| found.confidence >= criteria.confidence[found.class]).map(Seen::from).collect()
         };
         Ok(chips.iter().map(found).collect())
     }

@@ -27,7 +27,11 @@ pub enum Error {
     #[error("cannot {operation} {}: {source}", path.display())]
     Gdal { operation: &'static str, path: PathBuf, source: gdal::errors::GdalError },
     /// The raster does not say where it is.
-    #[error("{} has no {missing}: polder needs a georeferenced raster", path.display())]
+    #[error(
+        "{} has no {missing}: polder needs a georeferenced raster; if you know where it lies, write it in with GDAL \
+             (gdal_edit.py -a_srs EPSG:28992 -a_ullr WEST NORTH EAST SOUTH FILE)",
+        path.display()
+    )]
     NotGeoreferenced { path: PathBuf, missing: &'static str },
     /// The raster's layout is not supported.
     #[error("cannot use {}: {reason}", path.display())]

@@ -7,7 +7,7 @@ use std::{
 };
 
 use gdal::{
-    Dataset,
+    Dataset, Metadata as _,
     raster::{ColorInterpretation, GdalDataType, RasterBand, ResampleAlg},
 };
 
@@ -35,8 +35,8 @@ pub struct Raster {
     dataset: Dataset,
     size: [usize; 2],
     colours: [usize; 3],
-    /// Per colour band, the values that become 0 and 255; `None` for 8-bit bands, which are taken as they are.
-    ranges: Option<[(f64, f64); 3]>,
+    /// The values that become 0 and 255; `None` for 8-bit bands, which are taken as they are.
+    scale: Option<[f64; 2]>,
 }
 
 /// GDAL says nothing at all about a folder, and little about what is no raster.
@@ -49,21 +49,22 @@ fn not_opened(path: &Path, source: gdal::errors::GdalError) -> Error {
 }
 
 impl Raster {
-    /// Opens a local file, or anything else that GDAL can open by name, such as `/vsis3/bucket/key`.
+    /// Opens a local file, `s3://bucket/key`, an `https://` link, or anything else that GDAL can open by name, such as
+    /// `/vsis3/bucket/key`.
     ///
     /// # Errors
     /// [`Error::Gdal`] when it cannot be opened, [`Error::Unsupported`] when it has no bands.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         configure_gdal();
-        let path = path.as_ref().to_owned();
+        let path = gdal_name(path.as_ref());
         let dataset = Dataset::open(&path).map_err(|source| not_opened(&path, source))?;
         let size: [usize; 2] = dataset.raster_size().into();
         if dataset.raster_count() == 0 {
             return Err(Error::Unsupported { path, reason: "it has no bands".to_owned() });
         }
         let colours = colour_bands(&dataset).map_err(Error::gdal("read the bands of", &path))?;
-        let mut raster = Self { path, dataset, size, colours, ranges: None };
-        raster.ranges = raster.find_ranges()?;
+        let mut raster = Self { path, dataset, size, colours, scale: None };
+        raster.scale = raster.find_scale()?;
         Ok(raster)
     }
 
@@ -74,6 +75,15 @@ impl Raster {
 
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Returns the values that are read as 0 and as 255, the same for all colours everywhere on the raster; nothing for
+    /// 8-bit bands, which are read as they are.
+    ///
+    /// Whole numbers start at 0 and end at what their bits hold: as many of 8, 10, 12, 14, 16 or 32 as 99.9 % of the values
+    /// need, or as the file declares. Fractions are 0 to 1 or 0 to 255 when they lie there, else the 1st to the 99th percentile.
+    pub const fn scale(&self) -> Option<[f64; 2]> {
+        self.scale
     }
 
     /// Returns the number of bands, alpha included.
@@ -173,12 +183,12 @@ impl Raster {
                 planes[i - 1].clone()
             } else {
                 let band = self.dataset.rasterband(band)?;
-                match self.ranges {
+                match self.scale {
                     None => read_bytes(&band, offset, size, out, resample)?,
-                    Some(ranges) => {
+                    Some(scale) => {
                         let mut values = vec![0.0_f32; out.0 * out.1];
                         band.read_into_slice(offset, size, out, &mut values, Some(resample))?;
-                        values.into_iter().map(|value| stretch(f64::from(value), ranges[i])).collect()
+                        values.into_iter().map(|value| stretch(f64::from(value), scale)).collect()
                     }
                 }
             };
@@ -194,27 +204,71 @@ impl Raster {
         Ok(planes)
     }
 
-    /// The 1st and 99th percentile of each colour band of a raster that is not 8-bit.
-    fn find_ranges(&self) -> Result<Option<[(f64, f64); 3]>> {
-        let read = || -> gdal::errors::Result<Option<[(f64, f64); 3]>> {
-            if self.dataset.rasterband(self.colours[0])?.band_type() == GdalDataType::UInt8 {
+    fn find_scale(&self) -> Result<Option<[f64; 2]>> {
+        let read = || -> gdal::errors::Result<Option<[f64; 2]>> {
+            let first = self.dataset.rasterband(self.colours[0])?;
+            let kind = first.band_type();
+            if kind == GdalDataType::UInt8 {
                 return Ok(None);
+            }
+            if let Some(bits) =
+                first.metadata_item("NBITS", "IMAGE_STRUCTURE").and_then(|bits| bits.parse::<u32>().ok())
+            {
+                return Ok(Some(full_range(bits)));
             }
             let scale = (STATISTICS_SIDE as f64 / self.size[0].max(self.size[1]) as f64).min(1.0);
             let out = self.size.map(|side| ((side as f64 * scale) as usize).max(1));
             let (size, out) = ((self.size[0], self.size[1]), (out[0], out[1]));
-            let mut ranges = [(0.0, 1.0); 3];
-            for (range, band) in ranges.iter_mut().zip(self.colours) {
+            let mut sample = Vec::new();
+            for band in self.colours {
                 let band = self.dataset.rasterband(band)?;
                 let mut values = vec![0.0_f32; out.0 * out.1];
                 band.read_into_slice((0, 0), size, out, &mut values, Some(ResampleAlg::NearestNeighbour))?;
                 let mask = read_bytes(&band.open_mask_band()?, (0, 0), size, out, ResampleAlg::NearestNeighbour)?;
-                *range =
-                    percentiles(values.into_iter().zip(mask).filter(|(v, m)| *m > 0 && v.is_finite()).map(|(v, _)| v));
+                sample.extend(values.into_iter().zip(mask).filter(|(v, m)| *m > 0 && v.is_finite()).map(|(v, _)| v));
             }
-            Ok(Some(ranges))
+            sample.sort_by(f32::total_cmp);
+            let is_whole = !matches!(kind, GdalDataType::Float32 | GdalDataType::Float64);
+            Ok(Some(if is_whole { range_of_numbers(&sample) } else { range_of_fractions(&sample) }))
         };
         read().map_err(Error::gdal("read the range of", &self.path))
+    }
+}
+
+/// What GDAL calls it: `s3://` and links have names of their own there.
+fn gdal_name(path: &Path) -> PathBuf {
+    let Some(text) = path.to_str() else { return path.to_owned() };
+    if let Some(object) = text.strip_prefix("s3://") {
+        return format!("/vsis3/{object}").into();
+    }
+    let is_link = text.starts_with("https://") || text.starts_with("http://");
+    if is_link { format!("/vsicurl/{text}").into() } else { path.to_owned() }
+}
+
+/// Returns the value below which a part of the sorted values lie.
+fn percentile(sorted: &[f32], part: f64) -> f64 {
+    sorted.get(((sorted.len() as f64 - 1.0) * part) as usize).copied().map_or(0.0, f64::from)
+}
+
+fn full_range(bits: u32) -> [f64; 2] {
+    [0.0, 2.0_f64.powi(bits.clamp(1, 32) as i32) - 1.0]
+}
+
+/// Sensors give 8, 10, 12, 14 or 16 bits; a stretch by percentiles would show each scene in other colours than the model learned.
+fn range_of_numbers(sorted: &[f32]) -> [f64; 2] {
+    let high = percentile(sorted, 0.999);
+    full_range([8, 10, 12, 14, 16].into_iter().find(|bits| high <= full_range(*bits)[1]).unwrap_or(32))
+}
+
+fn range_of_fractions(sorted: &[f32]) -> [f64; 2] {
+    let (lowest, high) = (percentile(sorted, 0.0), percentile(sorted, 0.999));
+    match () {
+        () if lowest >= 0.0 && high <= 1.0 => [0.0, 1.0],
+        () if lowest >= 0.0 && (16.0..=255.0).contains(&high) => [0.0, 255.0],
+        () => {
+            let (low, high) = (percentile(sorted, 0.01), percentile(sorted, 0.99));
+            if high > low { [low, high] } else { [low, low + 1.0] }
+        }
     }
 }
 
@@ -230,17 +284,9 @@ fn read_bytes(
     Ok(bytes)
 }
 
-fn stretch(value: f64, (low, high): (f64, f64)) -> u8 {
+fn stretch(value: f64, [low, high]: [f64; 2]) -> u8 {
     // `as` turns NaN into 0 and clamps the rest.
-    ((value - low) / (high - low) * 255.0) as u8
-}
-
-fn percentiles(values: impl Iterator<Item = f32>) -> (f64, f64) {
-    let mut values: Vec<f32> = values.collect();
-    values.sort_by(f32::total_cmp);
-    let at = |share: f64| values.get(((values.len() as f64 - 1.0) * share) as usize).copied().map_or(0.0, f64::from);
-    let (low, high) = (at(0.01), at(0.99));
-    if high > low { (low, high) } else { (low, low + 1.0) }
+    ((value - low) / (high - low) * 255.0).round() as u8
 }
 
 /// Finds red, green and blue by what the bands say they are, else takes the first three; one band is grey.
@@ -281,4 +327,40 @@ pub(super) fn configure_gdal() {
             tracing::debug!(gdal.class = ?class, gdal.number = number, "{message}");
         });
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_and_objects_have_the_names_that_gdal_knows() {
+        let name = |text: &str| gdal_name(Path::new(text)).display().to_string();
+        assert_eq!(name("s3://ortho/a/b.tif"), "/vsis3/ortho/a/b.tif");
+        assert_eq!(name("https://host/a.tif?X-Amz-Signature=1"), "/vsicurl/https://host/a.tif?X-Amz-Signature=1");
+        assert_eq!((name("/vsis3/a/b.tif"), name("dir/a.tif")), ("/vsis3/a/b.tif".into(), "dir/a.tif".into()));
+    }
+
+    #[test]
+    fn whole_numbers_have_the_range_of_their_bits_and_a_dead_pixel_does_not_change_it() {
+        let up_to = |high: u16| (0..=high).map(f32::from).collect::<Vec<_>>();
+        assert_eq!(range_of_numbers(&up_to(200)), [0.0, 255.0]);
+        assert_eq!(range_of_numbers(&up_to(4000)), [0.0, 4095.0]);
+        assert_eq!(range_of_numbers(&up_to(60_000)), [0.0, 65_535.0]);
+        let mut with_dead_pixel = up_to(4000);
+        with_dead_pixel.push(65_535.0);
+        assert_eq!(range_of_numbers(&with_dead_pixel), [0.0, 4095.0]);
+        assert_eq!(stretch(65_535.0 * 128.0 / 255.0, [0.0, 65_535.0]), 128);
+    }
+
+    #[test]
+    fn fractions_are_a_share_a_byte_or_stretched() {
+        let range = |low: f32, high: f32| {
+            range_of_fractions(&(0..=1000).map(|i| low + (high - low) * i as f32 / 1000.0).collect::<Vec<_>>())
+        };
+        assert_eq!((range(0.0, 0.9), range(0.0, 240.0)), ([0.0, 1.0], [0.0, 255.0]));
+        let [low, high] = range(-20.0, 80.0);
+        assert!((low + 19.0).abs() < 0.2 && (high - 79.0).abs() < 0.2);
+        assert_eq!(stretch(f64::NAN, [0.0, 1.0]), 0);
+    }
 }

@@ -1,29 +1,41 @@
 //! Runs TorchScript models with libtorch, through `tch`.
 //!
-//! Each forward pass uses one thread, and the caller runs several passes side by side. Chips are independent, so
+//! On a processor each forward pass uses one thread, and the caller runs several passes side by side. Chips are independent, so
 //! nothing is lost, and OpenMP's teams of threads never form: on a machine with other work they wait for each
-//! other by spinning, and a chip that needs 0.2 s took 26 s.
+//! other by spinning, and a chip that needs 0.2 s took 26 s. Where libtorch finds CUDA it runs there, in batches.
 
 use std::{cell::Cell, io::Cursor};
 
-use tch::{CModule, IValue, Kind, TchError, Tensor};
+use tch::{CModule, Device, IValue, Kind, TchError, Tensor};
 
 use polder::{
     detection::{
-        Chip, Detector, Error, ModelSpec, PixelBox, Result, Tried, count_constants, decode, read_spec, suppress,
+        Chip, Criteria, Detector, Error, ModelSpec, Outline, Prototypes, Result, Seen, Task, Tried, all_finite,
+        count_constants, decode, decode_rotated, decode_weighted, read_spec, segment, suppress,
     },
     raster::Rgb8,
 };
 
-/// IoU above which two boxes of a class on one chip are one thing.
-const IOU: f64 = 0.5;
+/// Chips in one call on a graphics card. On a processor a batch is no faster, and takes as much memory as it is long.
+const CUDA_BATCH: usize = 16;
 
 /// A model that was loaded, tried once and found to have the layout of a YOLOv8 detector.
 pub struct TorchDetector {
     name: String,
     spec: ModelSpec,
+    task: Task,
+    device: Device,
     module: CModule,
     tried: Tried,
+}
+
+/// What the model gives for some chips, as numbers.
+struct Output {
+    /// `rows × cells` for each chip, row-major, one chip after the other.
+    numbers: Vec<f32>,
+    shape: Vec<i64>,
+    /// `prototypes × height × width` for each chip, and these three sizes.
+    prototypes: Option<(Vec<f32>, Vec<i64>)>,
 }
 
 impl TorchDetector {
@@ -31,24 +43,34 @@ impl TorchDetector {
     ///
     /// # Errors
     /// Those of [`read_spec`]; [`Error::Torch`] when libtorch cannot load or run it; [`Error::Layout`] when its
-    /// output is not `[1, 4 + classes, n]` with confidences in [0, 1].
+    /// output is none of YOLOv8's, [`Error::NotANumber`] when it is no numbers.
     pub fn load(archive: &[u8], name: &str) -> Result<Self> {
-        let spec = read_spec(archive, name)?;
+        let mut spec = read_spec(archive, name)?;
         use_one_thread();
-        let mut module = CModule::load_data(&mut Cursor::new(archive)).map_err(fault("load", name))?;
+        let device = Device::cuda_if_available();
+        let mut module =
+            CModule::load_data_on_device(&mut Cursor::new(archive), device).map_err(fault("load", name))?;
         module.f_set_eval().map_err(fault("load", name))?;
-        let mut detector = Self { name: name.to_owned(), spec, module, tried: Tried::default() };
-        let [width, height] = detector.spec.image_size;
+        let [width, height] = spec.image_size;
         let grey = Rgb8 { width, height, data: vec![114; width * height * 3] };
-        let output = detector.forward(&grey)?;
-        let n = output.len() / detector.rows();
-        if output[4 * n..].iter().any(|confidence| !(0.0..=1.0).contains(confidence)) {
-            return Err(
-                detector.wrong_layout("a tensor whose confidences leave [0, 1]; export it with the sigmoid inside")
-            );
+        let task = spec.task.unwrap_or(Task::Detect);
+        let mut detector =
+            Self { name: name.to_owned(), spec: spec.clone(), task, device, module, tried: Tried::default() };
+        let output = detector.forward(&[&grey])?;
+        detector.task = match spec.task {
+            Some(task) => task,
+            None => detector.judge(&output),
+        };
+        detector.check_layout(&output)?;
+        spec.task = Some(detector.task);
+        detector.spec = spec;
+        let (classes, cells) = (detector.spec.names.len(), output.shape[2] as usize);
+        if output.numbers[4 * cells..(4 + classes) * cells].iter().any(|confidence| !(0.0..=1.0).contains(confidence)) {
+            let found = "a tensor whose confidences leave [0, 1]; export it with the sigmoid inside";
+            return Err(detector.wrong_layout(found));
         }
         detector.tried = Tried {
-            output_shape: vec![1, detector.rows() as i64, n as i64],
+            output_shape: output.shape.clone(),
             parameters: detector.count_weights(archive)?,
             framework_version: Some(env!("LIBTORCH_VERSION").to_owned()).filter(|version| !version.is_empty()),
         };
@@ -63,40 +85,102 @@ impl TorchDetector {
         Ok(Some(count).filter(|count| *count > 0))
     }
 
-    /// Returns the numbers of the output tensor, `rows × n`, row-major.
-    fn forward(&self, picture: &Rgb8) -> Result<Vec<f32>> {
+    /// Runs the model on chips of one size.
+    fn forward(&self, pictures: &[&Rgb8]) -> Result<Output> {
         let _guard = tch::no_grad_guard();
-        let run = || {
-            let size = [picture.height as i64, picture.width as i64, 3];
-            let input = Tensor::f_from_data_size(&picture.data, &size, Kind::Uint8)?
-                .f_permute([2, 0, 1])?
-                .f_to_kind(Kind::Float)?
-                .f_div_scalar(255.0)?
-                .f_unsqueeze(0)?
-                .f_contiguous()?;
-            self.module.forward_is(&[IValue::Tensor(input)])
+        let output = self.run(pictures).map_err(fault("run", &self.name))?;
+        let (boxes, prototypes) = match &output {
+            IValue::Tensor(boxes) => (boxes, None),
+            IValue::Tuple(parts) => match parts.as_slice() {
+                [IValue::Tensor(boxes), IValue::Tensor(prototypes)] => (boxes, Some(prototypes)),
+                _ => return Err(self.wrong_layout(&describe(&output))),
+            },
+            _ => return Err(self.wrong_layout(&describe(&output))),
         };
-        let output = run().map_err(fault("run", &self.name))?;
-        let IValue::Tensor(output) = output else { return Err(self.wrong_layout(&describe(&output))) };
-        match output.size().as_slice() {
-            [1, rows, n] if *rows == self.rows() as i64 && *n > 0 => {}
-            shape => return Err(self.wrong_layout(&format!("a tensor of the shape {shape:?}"))),
+        let read = |tensor: &Tensor| numbers(tensor).map_err(fault("read the output of", &self.name));
+        let output = Output {
+            numbers: read(boxes)?,
+            shape: boxes.size(),
+            prototypes: prototypes.map(|tensor| Ok::<_, Error>((read(tensor)?, tensor.size()))).transpose()?,
+        };
+        let batch = pictures.len() as i64;
+        let is_whole = output.shape.len() == 3 && output.shape[0] == batch && output.shape[2] > 0;
+        let fits = output.prototypes.as_ref().is_none_or(|(_, shape)| shape.len() == 4 && shape[0] == batch);
+        if !is_whole || !fits {
+            return Err(self.wrong_layout(&shapes(&output)));
         }
-        let copy = || {
-            let output = output.f_to_kind(Kind::Float)?.f_contiguous()?;
-            let mut numbers = vec![0.0_f32; output.numel()];
-            output.f_copy_data(&mut numbers, output.numel())?;
-            Ok(numbers)
-        };
-        copy().map_err(fault("read the output of", &self.name))
+        let others = output.prototypes.as_ref().map_or(&[][..], |(numbers, _)| numbers);
+        if !all_finite(&output.numbers) || !all_finite(others) {
+            return Err(Error::NotANumber { model: self.name.clone() });
+        }
+        Ok(output)
     }
 
-    fn rows(&self) -> usize {
-        4 + self.spec.names.len()
+    fn run(&self, pictures: &[&Rgb8]) -> Result<IValue, TchError> {
+        let [width, height] = pictures.first().map_or(self.spec.image_size, |picture| [picture.width, picture.height]);
+        let bytes: Vec<u8> = pictures.iter().flat_map(|picture| picture.data.iter().copied()).collect();
+        let size = [pictures.len() as i64, height as i64, width as i64, 3];
+        let input = Tensor::f_from_data_size(&bytes, &size, Kind::Uint8)?
+            .f_to_device(self.device)?
+            // A view: the pixels stay interleaved ("channels last"), which is how libtorch's convolutions want them.
+            .f_permute([0, 3, 1, 2])?
+            .f_to_kind(Kind::Float)?
+            .f_div_scalar_(255.0)?;
+        self.module.forward_is(&[IValue::Tensor(input)])
+    }
+
+    /// Tells what a model does that does not say it, from the shape of its output.
+    fn judge(&self, output: &Output) -> Task {
+        let classes = self.spec.names.len() as i64;
+        match &output.prototypes {
+            Some(_) => Task::Segment,
+            None if output.shape[1] == 5 + classes => Task::Rotated,
+            None => Task::Detect,
+        }
+    }
+
+    fn check_layout(&self, output: &Output) -> Result<()> {
+        let (classes, rows) = (self.spec.names.len() as i64, output.shape[1]);
+        let fits = match (self.task, &output.prototypes) {
+            (Task::Detect, None) => rows == 4 + classes,
+            (Task::Rotated, None) => rows == 5 + classes,
+            (Task::Segment, Some((_, shape))) => shape[1] > 0 && rows == 4 + classes + shape[1],
+            _ => false,
+        };
+        if fits { Ok(()) } else { Err(self.wrong_layout(&shapes(output))) }
     }
 
     fn wrong_layout(&self, found: &str) -> Error {
-        Error::Layout { model: self.name.clone(), found: found.to_owned(), classes: self.spec.names.len() }
+        let classes = self.spec.names.len();
+        let expected = match self.task {
+            Task::Detect => format!("[1, {}, N] (box centre, size and a confidence for each class)", 4 + classes),
+            Task::Rotated => format!("[1, {}, N] (box centre, size, a confidence for each class, angle)", 5 + classes),
+            Task::Segment => format!("a pair of [1, {}, N] and [1, 32, height, width]", 36 + classes),
+        };
+        let expected = format!(
+            "a YOLOv8 model of the task {:?} with {classes} classes gives {expected}, boxes not yet thinned out (export \
+             with nms=False, without an end-to-end head)",
+            self.task.name()
+        );
+        Error::Layout { model: self.name.clone(), found: found.to_owned(), expected }
+    }
+
+    /// Reads what the model saw on one chip of several.
+    fn seen(&self, output: &Output, chip: usize, size: [usize; 2], criteria: &Criteria) -> Vec<Seen> {
+        let part = |shape: &[i64]| {
+            let length = shape[1..].iter().product::<i64>() as usize;
+            chip * length..(chip + 1) * length
+        };
+        let numbers = &output.numbers[part(&output.shape)];
+        match (self.task, &output.prototypes) {
+            (Task::Segment, Some((prototypes, shape))) => {
+                let own = &prototypes[part(shape)];
+                let own = Prototypes { numbers: own, size: [shape[3] as usize, shape[2] as usize] };
+                segments(numbers, own, shape[1] as usize, size, criteria)
+            }
+            (Task::Rotated, _) => cut(suppress(decode_rotated(numbers, &criteria.confidence), criteria.iou), size),
+            _ => cut(suppress(decode(numbers, &criteria.confidence), criteria.iou), size),
+        }
     }
 }
 
@@ -109,24 +193,64 @@ impl Detector for TorchDetector {
         self.tried.clone()
     }
 
-    fn detect(&self, chips: &[Chip], confidence: f64) -> Result<Vec<Vec<PixelBox>>> {
+    fn detect(&self, chips: &[Chip], criteria: &Criteria) -> Result<Vec<Vec<Seen>>> {
         use_one_thread();
-        // One at a time: on a CPU a batch is no faster, and takes as much memory as it is long.
-        let boxes = |chip: &Chip| -> Result<_> {
-            let output = self.forward(&chip.pixels)?;
-            let size = [chip.pixels.width, chip.pixels.height];
-            Ok(suppress(decode(&output, self.spec.names.len(), size, confidence), IOU))
-        };
-        chips.iter().map(boxes).collect()
+        let mut all = Vec::with_capacity(chips.len());
+        for chips in chips.chunks(self.batch()) {
+            let pictures: Vec<&Rgb8> = chips.iter().map(|chip| &chip.pixels).collect();
+            let output = self.forward(&pictures)?;
+            self.check_layout(&output)?;
+            let size = |i: usize| [pictures[i].width, pictures[i].height];
+            all.extend((0..chips.len()).map(|i| self.seen(&output, i, size(i), criteria)));
+        }
+        Ok(all)
+    }
+
+    fn batch(&self) -> usize {
+        if self.device.is_cuda() { CUDA_BATCH } else { 1 }
     }
 }
 
-/// Keeps libtorch from spreading one operation over threads; asked for in every thread, because OpenMP
+/// Thins out the boxes first: each that stays costs a picture of the size of the chip.
+fn segments(
+    numbers: &[f32],
+    prototypes: Prototypes<'_>,
+    count: usize,
+    size: [usize; 2],
+    criteria: &Criteria,
+) -> Vec<Seen> {
+    let mut weighted = decode_weighted(numbers, &criteria.confidence, count);
+    let kept = suppress(weighted.iter().map(|(found, _)| *found).collect(), criteria.iou);
+    let outlined = kept.into_iter().filter_map(|Seen { found, .. }| {
+        let at = weighted.iter().position(|(other, _)| *other == found)?;
+        let (_, weights) = weighted.swap_remove(at);
+        let found = Seen::from(found).within(size)?.found;
+        let corners = segment(&weights, prototypes, &found, size)?;
+        Some(Seen { found, outline: Outline::Polygon(corners.into()) })
+    });
+    outlined.collect()
+}
+
+fn cut(seen: Vec<Seen>, size: [usize; 2]) -> Vec<Seen> {
+    seen.into_iter().filter_map(|seen| seen.within(size)).collect()
+}
+
+fn numbers(tensor: &Tensor) -> Result<Vec<f32>, TchError> {
+    let tensor = tensor.f_to_device(Device::Cpu)?.f_to_kind(Kind::Float)?.f_contiguous()?;
+    let mut numbers = vec![0.0_f32; tensor.numel()];
+    tensor.f_copy_data(&mut numbers, tensor.numel())?;
+    Ok(numbers)
+}
+
+/// Keeps libtorch from spreading one operation over threads, and from optimizing what is optimal; asked for in every thread, because OpenMP
 /// remembers the number for each thread on its own.
 pub fn use_one_thread() {
     thread_local!(static DONE: Cell<bool> = const { Cell::new(false) });
     if !DONE.replace(true) {
         tch::set_num_threads(1);
+        // Watching shapes, to compile kernels for them, costs more than it gives: 0.048 s for a chip instead of 0.060.
+        // Where it cannot be switched off the model runs all the same.
+        let _ = tch::jit::f_set_graph_executor_optimize(false);
     }
 }
 
@@ -144,19 +268,16 @@ pub fn fault(operation: &'static str, model: &str) -> impl Fn(TchError) -> Error
     }
 }
 
+fn shapes(output: &Output) -> String {
+    match &output.prototypes {
+        None => format!("a tensor of the shape {:?}", output.shape),
+        Some((_, prototypes)) => format!("a pair of the shapes {:?} and {prototypes:?}", output.shape),
+    }
+}
+
 fn describe(value: &IValue) -> String {
     match value {
-        IValue::Tuple(parts) => {
-            let shapes: Vec<_> = parts
-                .iter()
-                .map(
-                    |part| {
-                        if let IValue::Tensor(t) = part { format!("{:?}", t.size()) } else { "no tensor".to_owned() }
-                    },
-                )
-                .collect();
-            format!("a tuple of the shapes {}", shapes.join(" and "))
-        }
+        IValue::Tuple(parts) => format!("a tuple of {} parts that are not two tensors", parts.len()),
         _ => "no tensor".to_owned(),
     }
 }
@@ -170,7 +291,6 @@ mod tests {
         spatial::{Crs, GeoTransform},
     };
     use serde_json::{Value, json};
-    use tch::Device;
 
     use super::*;
 
@@ -194,6 +314,23 @@ mod tests {
         (picture.mean(Kind::Float) * 0.0 + value) * ones
     }
 
+    fn criteria(classes: usize) -> Criteria {
+        Criteria { confidence: vec![0.5; classes], iou: 0.5 }
+    }
+
+    fn one_chip() -> Chip {
+        let place = grid([64, 64], [64, 64], 0.0).next().unwrap();
+        Chip { place, pixels: Rgb8::new(64, 64) }
+    }
+
+    /// Every cell of the output is this one.
+    fn always(config: &Value, cell: &[f32]) -> Vec<u8> {
+        let rows = cell.len() as i64;
+        // Made outside the trace, which would record only that there is memory, not what is in it.
+        let cell = Tensor::from_slice(cell).view([1, rows, 1]);
+        archive(config, |p| vec![output(p, &[1, rows, 84], 0.0) + &cell])
+    }
+
     fn refusal(archive: &[u8]) -> String {
         TorchDetector::load(archive, "m.torchscript").err().expect("it is refused").to_string()
     }
@@ -204,6 +341,60 @@ mod tests {
         assert!(message.contains("[1, 300, 6]") && message.contains("[1, 6, N]"), "{message}");
         let rotated = refusal(&archive(&config(), |p| vec![output(p, &[1, 7, 84], 0.5)]));
         assert!(rotated.contains("[1, 7, 84]"), "{rotated}");
+        let mut of_80 = config();
+        of_80["names"] = (0..80).map(|i| i.to_string()).collect();
+        let other_classes = refusal(&archive(&of_80, |p| vec![output(p, &[1, 6, 84], 0.5)]));
+        assert!(other_classes.contains("80 classes") && other_classes.contains("[1, 84, N]"), "{other_classes}");
+    }
+
+    #[test]
+    fn numbers_that_are_none_are_refused_when_loading_and_when_searching() {
+        let message = refusal(&always(&config(), &[30.0, 20.0, f32::NAN, 8.0, 0.2, 0.8]));
+        assert!(message.contains("m.torchscript") && message.contains("NaN"), "{message}");
+        // Fine on the grey chip that it is tried with, and NaN (0/0) on a black one.
+        let cell = Tensor::from_slice(&[30.0_f32, 20.0, 10.0, 8.0, 0.2, 0.8]).view([1, 6, 1]);
+        let sometimes = archive(&config(), |p| {
+            let mean = p.mean(Kind::Float);
+            vec![(&mean / &mean) * (output(p, &[1, 6, 84], 0.0) + &cell)]
+        });
+        let detector = TorchDetector::load(&sometimes, "m").unwrap();
+        let error = detector.detect(&[one_chip()], &criteria(2)).unwrap_err();
+        assert!(matches!(error, Error::NotANumber { .. }), "{error}");
+    }
+
+    #[test]
+    fn a_model_without_a_task_is_judged_by_its_shape() {
+        let mut config = config();
+        config.as_object_mut().unwrap().remove("task");
+        let detect = TorchDetector::load(&always(&config, &[30.0, 20.0, 10.0, 8.0, 0.2, 0.8]), "m").unwrap();
+        assert_eq!(detect.spec().task, Some(Task::Detect));
+        let turned = TorchDetector::load(&always(&config, &[30.0, 20.0, 10.0, 8.0, 0.2, 0.8, 0.3]), "m").unwrap();
+        assert_eq!(turned.spec().task, Some(Task::Rotated));
+        let seen = turned.detect(&[one_chip()], &criteria(2)).unwrap().remove(0);
+        assert_eq!(seen.len(), 1);
+        assert!((seen[0].area() - 80.0).abs() < 1e-4 && seen[0].found.area() > 100.0, "{seen:?}");
+    }
+
+    #[test]
+    fn a_segment_comes_with_the_outline_of_its_mask() {
+        let mut config = config();
+        config.as_object_mut().unwrap().remove("task");
+        // One prototype of two is 1 in the left half of the chip; the cell takes it alone.
+        let cell = Tensor::from_slice(&[32.0_f32, 32.0, 40.0, 20.0, 0.2, 0.8, 1.0, 0.0]).view([1, 8, 1]);
+        let mut halves = [[-1.0_f32; 256], [1.0; 256]];
+        for (i, value) in halves[0].iter_mut().enumerate() {
+            *value = if i % 16 < 8 { 1.0 } else { -1.0 };
+        }
+        let halves = Tensor::from_slice(halves.as_flattened()).view([1, 2, 16, 16]);
+        let module =
+            archive(&config, |p| vec![output(p, &[1, 8, 84], 0.0) + &cell, output(p, &[1, 2, 16, 16], 0.0) + &halves]);
+        let detector = TorchDetector::load(&module, "m").unwrap();
+        assert_eq!(detector.spec().task, Some(Task::Segment));
+        let seen = detector.detect(&[one_chip()], &criteria(2)).unwrap().remove(0);
+        assert_eq!(seen.len(), 1);
+        let found = seen[0].found;
+        assert_eq!([found.left, found.top, found.right, found.bottom], [12.0, 22.0, 52.0, 42.0]);
+        assert_eq!(seen[0].corners(), [[12.0, 22.0], [32.0, 22.0], [32.0, 42.0], [12.0, 42.0]]);
     }
 
     #[test]
@@ -236,15 +427,11 @@ mod tests {
 
     #[test]
     fn a_good_model_gives_its_boxes_with_duplicates_removed() {
-        // Made outside the trace, which would record only that there is memory, not what is in it.
-        let cell = Tensor::from_slice(&[30.0_f32, 20.0, 10.0, 8.0, 0.2, 0.8]).view([1, 6, 1]);
-        let module = archive(&config(), |p| vec![output(p, &[1, 6, 84], 0.0) + &cell]);
+        let module = always(&config(), &[30.0, 20.0, 10.0, 8.0, 0.2, 0.8]);
         let detector = TorchDetector::load(&module, "m").unwrap();
-        let place = grid([64, 64], [64, 64], 0.0).next().unwrap();
-        let chip = Chip { place, pixels: Rgb8::new(64, 64) };
-        let boxes = detector.detect(&[chip], 0.5).unwrap();
+        let boxes = detector.detect(&[one_chip()], &criteria(2)).unwrap();
         assert_eq!(boxes[0].len(), 1);
-        let found = boxes[0][0];
+        let found = boxes[0][0].found;
         assert_eq!(([found.left, found.top, found.right, found.bottom], found.class), ([25.0, 16.0, 35.0, 24.0], 1));
     }
 

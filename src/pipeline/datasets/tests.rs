@@ -46,7 +46,8 @@ async fn searched(context: &Context, orthophoto: &str) {
     let weights = context.work.join("bright.torchscript");
     std::fs::write(&weights, archive(&json!({ "imgsz": [256, 256] }))).unwrap();
     let model = ModelChoice::File(weights);
-    let request = DetectRequest { orthophoto: orthophoto.to_owned(), model, confidence: None };
+    let request =
+        DetectRequest { orthophoto: orthophoto.to_owned(), model, confidence: None, class_confidence: BTreeMap::new() };
     let summary = detect(context, &request, &|_| {}).await.unwrap();
     assert_eq!(summary.counts.values().sum::<usize>(), boxes().len(), "{:?}", summary.counts);
 }

@@ -69,8 +69,8 @@ pub(in crate::pipeline) async fn choose(context: &Context, choice: &ModelChoice)
             }
         }
         ModelChoice::File(path) => {
-            let read = |source| Error::Read { path: path.clone(), source };
-            let weights = Bytes::from(tokio::fs::read(path).await.map_err(read)?);
+            let file = path.clone();
+            let weights = Bytes::from(tokio::task::spawn_blocking(move || detection::read_model(&file)).await??);
             let stem = path.file_stem().unwrap_or_default().to_string_lossy();
             let fit: String = stem.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
             let name = ModelName::new(fit.trim_matches('-').chars().take(60).collect::<String>())?;

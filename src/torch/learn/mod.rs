@@ -135,7 +135,7 @@ fn description(options: &Options) -> Value {
 mod tests {
     use super::*;
     use polder::{
-        detection::{Chip, Detector as _, grid},
+        detection::{Chip, Criteria, Detector as _, grid},
         raster::Rgb8,
     };
 
@@ -165,8 +165,9 @@ mod tests {
         let spec = detector.spec();
         assert_eq!((spec.image_size, spec.dynamic, spec.stride, spec.gsd_m), ([64, 64], true, 16, Some(0.05)));
         let place = grid([64, 64], [64, 64], 0.0).next().unwrap();
+        let criteria = Criteria { confidence: vec![0.0; 2], iou: 0.5 };
         for (width, height) in [(64, 64), (160, 96), (512, 512)] {
-            let boxes = detector.detect(&[Chip { place, pixels: Rgb8::new(width, height) }], 0.0).unwrap();
+            let boxes = detector.detect(&[Chip { place, pixels: Rgb8::new(width, height) }], &criteria).unwrap();
             assert!(!boxes[0].is_empty(), "{width} × {height}");
         }
     }
