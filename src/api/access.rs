@@ -85,6 +85,20 @@ impl Caller {
     }
 }
 
+impl Caller {
+    /// Refuses a caller who may not judge detections.
+    ///
+    /// # Errors
+    /// A problem with status 403.
+    pub fn may_review(&self) -> Result<(), Problem> {
+        let Token { name, role, filter } = &self.0;
+        if role.may_review() && filter.is_none() {
+            return Ok(());
+        }
+        Err(Problem::forbidden(format!("the token {name:?} has the role {role} and may not review: a reviewer may")))
+    }
+}
+
 impl FromRequestParts<AppState> for Caller {
     type Rejection = Problem;
 

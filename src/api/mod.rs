@@ -14,6 +14,7 @@ mod objects;
 mod openapi;
 mod problem;
 mod query;
+mod results;
 mod start;
 mod swagger;
 #[cfg(test)]
@@ -100,6 +101,7 @@ const SMALL_BODY: usize = 1024 * 1024;
 pub fn router(state: AppState) -> Router {
     let readable = Router::new()
         .merge(catalog::routes())
+        .merge(results::routes())
         .merge(openapi::routes())
         .merge(swagger::routes())
         .route("/", get(start::start))

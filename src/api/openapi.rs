@@ -14,33 +14,49 @@ use axum::{
 use serde_json::{Map, Value, json};
 use utoipa::OpenApi as _;
 
-use super::{AppState, base::Base, catalog::Operations};
+use super::{AppState, base::Base, catalog::Operations, results};
 
 const MEDIA_TYPE: &str = "application/vnd.oai.openapi+json;version=3.0";
 
 static STAC: LazyLock<Value> = LazyLock::new(|| {
-    let mut document = serde_json::to_value(Operations::openapi()).expect("an OpenAPI document is JSON");
+    let about = "Drone photos, orthophotos, detections and models. Errors are application/problem+json.";
+    document("polder: STAC API", about, &Operations::openapi())
+});
+
+static RESULTS: LazyLock<Value> = LazyLock::new(|| {
+    let about = "What was found, what people say about it, and what changed. Errors are application/problem+json.";
+    document("polder: detections and reviews", about, &results::Operations::openapi())
+});
+
+fn document(title: &str, about: &str, operations: &utoipa::openapi::OpenApi) -> Value {
+    let mut document = serde_json::to_value(operations).expect("an OpenAPI document is JSON");
     downgrade(&mut document);
     document["openapi"] = "3.0.3".into();
     document["info"] = json!({
-        "title": "polder: STAC API",
+        "title": title,
         "version": env!("CARGO_PKG_VERSION"),
-        "description": "Drone photos, orthophotos, detections and models. Errors are application/problem+json.",
+        "description": about,
         "license": { "name": "MIT OR Apache-2.0" },
     });
     document["security"] = json!([{}, { "token": [] }]);
     describe(&mut document);
     document["components"]["securitySchemes"] = json!({ "token": { "type": "http", "scheme": "bearer" } });
     document
-});
+}
 
 pub(super) fn routes() -> Router<AppState> {
-    Router::new().route("/stac/api", get(stac_document))
+    Router::new().route("/stac/api", get(stac_document)).route("/api", get(results_document))
 }
 
 async fn stac_document(Base(base): Base) -> Response {
     let mut document = STAC.clone();
     document["servers"] = json!([{ "url": format!("{base}/stac") }]);
+    ([(header::CONTENT_TYPE, MEDIA_TYPE)], document.to_string()).into_response()
+}
+
+async fn results_document(Base(base): Base) -> Response {
+    let mut document = RESULTS.clone();
+    document["servers"] = json!([{ "url": format!("{base}/api") }]);
     ([(header::CONTENT_TYPE, MEDIA_TYPE)], document.to_string()).into_response()
 }
 
@@ -126,17 +142,20 @@ mod tests {
 
     #[test]
     fn the_document_is_openapi_3_0() {
-        let text = STAC.to_string();
-        assert_eq!(STAC["openapi"], "3.0.3");
-        for word in ["\"null\"", "\"const\"", "\"examples\":["] {
-            assert!(!text.contains(word), "{word} is a word of 3.1");
+        for (document, paths) in [(&STAC, 19), (&RESULTS, 6)] {
+            let text = document.to_string();
+            assert_eq!(document["openapi"], "3.0.3");
+            for word in ["\"null\"", "\"const\"", "\"examples\":["] {
+                assert!(!text.contains(word), "{word} is a word of 3.1");
+            }
+            assert_eq!(document["paths"].as_object().unwrap().len(), paths);
         }
-        assert_eq!(STAC["paths"].as_object().unwrap().len(), 19);
     }
 
     #[test]
     fn no_operation_has_a_parameter_twice() {
-        for (path, operations) in STAC["paths"].as_object().unwrap() {
+        let paths = [&STAC, &RESULTS].map(|document| document["paths"].as_object().unwrap());
+        for (path, operations) in paths.into_iter().flatten() {
             for (method, operation) in operations.as_object().unwrap() {
                 let parameters = operation["parameters"].as_array().into_iter().flatten();
                 let mut names: Vec<&str> = parameters.map(|parameter| parameter["name"].as_str().unwrap()).collect();

@@ -1,5 +1,6 @@
 //! The contract of the API: whole answers of the real router on a real PostGIS.
 
+mod reviewing;
 mod searching;
 mod transactions;
 

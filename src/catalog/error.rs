@@ -7,6 +7,9 @@ use super::fault::{Fault, listed};
 pub enum Error {
     #[error("cannot use {value:?} as the name of a {what}: {rule}")]
     Name { what: &'static str, value: String, rule: &'static str },
+    /// Something of a review.
+    #[error("cannot take the {what}: {rule}")]
+    Review { what: &'static str, rule: &'static str },
     #[error("cannot read {value:?} as a time: {rule}")]
     Time { value: String, rule: &'static str },
     #[error("cannot read the JSON: {0}")]

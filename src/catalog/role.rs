@@ -12,6 +12,8 @@ use super::{Error, Layer};
 pub enum Role {
     /// Reads.
     Viewer,
+    /// Reads, and judges detections.
+    Reviewer,
     /// Adds to raw.
     Uploader,
     /// Writes ortho, results, models and detections.
@@ -21,11 +23,12 @@ pub enum Role {
 }
 
 impl Role {
-    pub const ALL: [Self; 4] = [Self::Viewer, Self::Uploader, Self::Pipeline, Self::Admin];
+    pub const ALL: [Self; 5] = [Self::Viewer, Self::Reviewer, Self::Uploader, Self::Pipeline, Self::Admin];
 
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Viewer => "viewer",
+            Self::Reviewer => "reviewer",
             Self::Uploader => "uploader",
             Self::Pipeline => "pipeline",
             Self::Admin => "admin",
@@ -55,6 +58,13 @@ impl Role {
     }
 }
 
+impl Role {
+    /// Tells whether this role may judge detections. A pipeline may not: reviews are what people say.
+    pub const fn may_review(self) -> bool {
+        matches!(self, Self::Reviewer | Self::Admin)
+    }
+}
+
 impl fmt::Display for Deed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -78,7 +88,7 @@ impl FromStr for Role {
         Self::ALL.into_iter().find(|role| role.as_str() == text).ok_or_else(|| Error::Name {
             what: "role",
             value: text.to_owned(),
-            rule: "it is one of viewer, uploader, pipeline, admin",
+            rule: "it is one of viewer, reviewer, uploader, pipeline, admin",
         })
     }
 }
@@ -93,6 +103,8 @@ mod tests {
         assert!(!Role::Uploader.may(Deed::Add, "drone-ortho") && !Role::Viewer.may(Deed::Add, "drone-raw"));
         assert!(Role::Pipeline.may(Deed::Change, "ai-results") && !Role::Pipeline.may(Deed::Change, "drone-raw"));
         assert!(!Role::Pipeline.may(Deed::Add, "sentinel-2") && Role::Admin.may(Deed::Add, "sentinel-2"));
+        assert!(!Role::Reviewer.may(Deed::Change, "ai-results") && !Role::Reviewer.may(Deed::Add, "drone-raw"));
+        assert_eq!(Role::ALL.map(Role::may_review), [false, true, false, false, true]);
         assert!(Role::ALL.into_iter().all(|role| role.may(Deed::Describe, "ai-results") == (role == Role::Admin)));
     }
 }

@@ -3,8 +3,11 @@
 //! Exit codes: 0 done, 1 failed, 2 used wrongly, 3 done with rejects when `--fail-on-rejects` asks for it.
 //! Results go to stdout (with `--json` one object a line), everything else to stderr.
 
+mod changes;
 #[cfg(feature = "gdal")]
 mod engine;
+#[cfg(feature = "gdal")]
+mod export;
 #[cfg(feature = "gdal")]
 mod flight;
 mod init;
@@ -12,6 +15,7 @@ mod memory;
 mod migrate;
 #[cfg_attr(not(feature = "gdal"), expect(dead_code, reason = "progress is of commands that touch rasters"))]
 mod output;
+mod review;
 mod serve;
 #[cfg_attr(not(feature = "gdal"), expect(dead_code, reason = "commands that touch rasters write to the catalog"))]
 mod target;
@@ -97,6 +101,10 @@ enum Command {
     Migrate(migrate::Args),
     /// Make, narrow, list and revoke the tokens of the API
     Token(token::Args),
+    /// Look at detections, accept, reject and correct them, and see what that says about the model
+    Review(review::Args),
+    /// Say what changed between two flights
+    Changes(changes::Args),
     /// Render a synthetic flight over a dike, with the truth beside it
     #[cfg(feature = "gdal")]
     Simulate(simulate::Args),
@@ -112,6 +120,9 @@ enum Command {
     /// Stitch a flight, search it, publish the results
     #[cfg(feature = "gdal")]
     Run(run::Args),
+    /// Write detections as `GeoJSON`, `GeoParquet`, `FlatGeobuf`, COCO or YOLO
+    #[cfg(feature = "gdal")]
+    Export(export::Args),
     /// Freeze pictures and labels as data sets, and check, compare and export them
     #[cfg(feature = "gdal")]
     Dataset(dataset::Args),
@@ -133,7 +144,7 @@ impl Command {
         match self {
             Self::Detect(_) | Self::Run(_) => true,
             Self::Model(model) => model.runs_models(),
-            Self::Up(_) | Self::Serve(_) | Self::Init(_) | Self::Migrate(_) | Self::Token(_) | Self::Simulate(_)
+            Self::Up(_) | Self::Serve(_) | Self::Init(_) | Self::Migrate(_) | Self::Token(_) | Self::Review(_) | Self::Changes(_) | Self::Export(_) | Self::Simulate(_)
             | Self::Upload(_) | Self::Stitch(_) | Self::Dataset(_) | Self::Lineage(_)
             // The steps of a demo are processes of their own.
             | Self::Demo(_) => false,
@@ -151,7 +162,6 @@ struct Session {
 enum Outcome {
     Done,
     /// Something was left out, and the user asked to be told by the exit code.
-    #[cfg_attr(not(feature = "gdal"), expect(dead_code, reason = "uploads have rejects"))]
     Rejects,
 }
 
@@ -211,6 +221,8 @@ fn dispatch(command: Command, session: &Session) -> anyhow::Result<Outcome> {
         Command::Init(args) => wait_for(init::run(args, session)),
         Command::Migrate(args) => wait_for(migrate::run(args, session)),
         Command::Token(args) => wait_for(token::run(args, session)),
+        Command::Review(args) => wait_for(review::run(args, session)),
+        Command::Changes(args) => wait_for(changes::run(args, session)),
         #[cfg(feature = "gdal")]
         Command::Simulate(args) => simulate::run(&args, session),
         #[cfg(feature = "gdal")]
@@ -221,6 +233,8 @@ fn dispatch(command: Command, session: &Session) -> anyhow::Result<Outcome> {
         Command::Detect(args) => detect::run(&args, session),
         #[cfg(feature = "gdal")]
         Command::Run(args) => wait_for(run::run(args, session)),
+        #[cfg(feature = "gdal")]
+        Command::Export(args) => wait_for(export::run(args, session)),
         #[cfg(feature = "gdal")]
         Command::Model(args) => model::run(args, session),
         #[cfg(feature = "gdal")]

@@ -59,6 +59,15 @@ impl Target {
     }
 }
 
+/// Connects to the database alone, which is all that some commands need.
+pub(super) async fn database(session: &Session) -> anyhow::Result<Database> {
+    let url = match (&session.settings.database_url, &session.settings.data) {
+        (Some(url), None) => url.clone(),
+        _ => locate(&session.settings, Role::Reviewer)?.0,
+    };
+    Database::connect(&url).await.context("cannot reach the database")
+}
+
 /// Returns how outsiders name the store.
 pub(super) fn scheme_of(storage: &StorageSettings) -> StorageScheme {
     StorageScheme {
@@ -148,7 +157,8 @@ fn storage_of(running: &Running, data: &Path, settings: &Settings, role: Role) -
 pub(super) fn keys_file(data: &Path, role: Role) -> PathBuf {
     data.join(match role {
         Role::Admin => "s3.env",
-        Role::Viewer => "s3-viewer.env",
+        // Reviews are rows: who gives them reads the store and no more.
+        Role::Viewer | Role::Reviewer => "s3-viewer.env",
         Role::Uploader => "s3-uploader.env",
         Role::Pipeline => "s3-pipeline.env",
     })

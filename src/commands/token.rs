@@ -31,7 +31,7 @@ struct Create {
     /// Whom it is for; it stands in the audit
     name: String,
 
-    /// What it may do: viewer reads, uploader adds photos, pipeline writes results, admin does everything
+    /// What it may do: viewer reads, reviewer judges detections, uploader adds photos, pipeline writes results, admin does everything
     #[arg(long, value_name = "ROLE", default_value = "viewer")]
     role: Role,
 

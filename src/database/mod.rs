@@ -5,6 +5,7 @@
 
 mod aggregate;
 mod audit;
+mod changes;
 pub mod cluster;
 mod collections;
 mod create;
@@ -13,6 +14,7 @@ mod error;
 mod filter;
 mod flights;
 mod items;
+mod reviews;
 mod search;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -29,12 +31,14 @@ use sqlx::{
 
 pub use aggregate::{Aggregate, Aggregated, Grouping, Groups, Measure, PathGrouping, PathOf, Step};
 pub use audit::{AuditClose, AuditOpen, AuditRow, AuditState};
+pub use changes::{Change, ComparedRun, Comparison, Place};
 pub use collections::{CollectionRow, CollectionSearch};
 pub use detections::{Detection, DetectionFilter, DetectionRow, RunRow, Sighting};
 pub use error::{Error, Result};
 pub use filter::{Filter, FilterError};
 pub use flights::FlightRow;
 pub use items::{FEW, Feed, ItemRow, NewItems, Written};
+pub use reviews::{MissedRow, Review, ReviewRow};
 pub use search::{Cursor, Matched, Page, Search, SortField, SortKey};
 pub use tokens::Token;
 

@@ -62,6 +62,8 @@ pub enum Error {
     Work { path: PathBuf, source: std::io::Error },
     #[error("cannot read {}: {source}", path.display())]
     Read { path: PathBuf, source: std::io::Error },
+    #[error("cannot write {}: {reason}", path.display())]
+    Export { path: PathBuf, reason: String },
     #[error("the computation broke off: {0}")]
     Computation(#[from] tokio::task::JoinError),
     #[error(transparent)]

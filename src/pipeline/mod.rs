@@ -8,6 +8,7 @@
 mod audit;
 #[cfg(feature = "gdal")]
 mod cameras;
+mod changes;
 #[cfg(feature = "gdal")]
 mod context;
 #[cfg(feature = "gdal")]
@@ -23,6 +24,8 @@ mod evaluate;
 #[cfg(feature = "gdal")]
 mod examine;
 #[cfg(feature = "gdal")]
+mod exports;
+#[cfg(feature = "gdal")]
 mod footprint;
 #[cfg(feature = "gdal")]
 mod ingest;
@@ -32,6 +35,7 @@ mod judged_tests;
 mod lineage;
 #[cfg(feature = "gdal")]
 mod models;
+mod reviews;
 #[cfg(feature = "gdal")]
 mod sightings;
 #[cfg(feature = "gdal")]
@@ -55,6 +59,7 @@ pub use self::{
     error::{Error, Result},
     evaluate::{EvaluateRequest, Evaluated, evaluate},
     examine::{Warning, find_photos},
+    exports::{DetectionFormat, export_detections},
     ingest::{FileOutcome, FileReport, IngestReport, IngestRequest, ingest},
     lineage::object_of,
     models::{
@@ -63,4 +68,6 @@ pub use self::{
     stitch::{STAGES, StitchRequest, StitchSummary, stitch},
     trace::{Step, trace},
 };
+pub use changes::{CompareOptions, compare_runs};
+pub use reviews::{Reviewer, TakenOver, Verdict};
 pub use transactions::{EditError, Editor, Method, bulk_method};

@@ -48,6 +48,9 @@ refusals! {
     NoCollection: 404 "There is no such collection";
     NoSpan: 404 "There is no such collection or span";
     NoItem: 404 "There is no such item";
+    NoRun: 404 "There is no such detection run";
+    NoDetection: 404 "There is no such detection";
+    NoComparison: 404 "These two runs were not compared";
     AlreadyThere: 409 "There is one of this name already";
     OneAlreadyThere: 409 "One of them is there already";
     PolderWrites: 409 "Polder writes into this collection";

@@ -58,12 +58,28 @@ pub struct Writer<W: io::Write + Send> {
     sample_bytes: usize,
     file: Option<File<W>>,
     collections: Map<String, Value>,
+    /// Whether rows are features that are no STAC items.
+    are_features: bool,
 }
 
 impl<W: io::Write + Send> Writer<W> {
     /// Starts a file. Nothing is written yet.
     pub fn new(out: W, columns: Columns) -> Self {
-        Self { out: Some(out), columns, sample: Vec::new(), sample_bytes: 0, file: None, collections: Map::new() }
+        Self {
+            out: Some(out),
+            columns,
+            sample: Vec::new(),
+            sample_bytes: 0,
+            file: None,
+            collections: Map::new(),
+            are_features: false,
+        }
+    }
+
+    /// Says that rows are features that are no STAC items, so that the file is `GeoParquet` and claims no more.
+    #[must_use]
+    pub fn of_features(self) -> Self {
+        Self { are_features: true, ..self }
     }
 
     /// Puts a collection into the file's metadata, so that the file can be understood alone. May be called at any time
@@ -102,7 +118,8 @@ impl<W: io::Write + Send> Writer<W> {
         if self.file.is_none() {
             self.start()?;
         }
-        self.file.ok_or_else(broken)?.finish(&self.collections)
+        let collections = (!self.are_features).then_some(&self.collections);
+        self.file.ok_or_else(broken)?.finish(collections)
     }
 
     /// Decides the columns, and writes the items that were kept for it.
@@ -169,11 +186,12 @@ impl<W: io::Write + Send> File<W> {
         Ok(())
     }
 
-    fn finish(mut self, collections: &Map<String, Value>) -> Result<W> {
+    fn finish(mut self, collections: Option<&Map<String, Value>>) -> Result<W> {
         self.encode()?;
         let geo = metadata::geo(&self.table.extent(), self.table.has_heights());
-        let stac = metadata::stac(collections);
-        for (key, value) in [("geo", geo), ("stac-geoparquet", stac)] {
+        let stac = collections.map(metadata::stac);
+        let stac = stac.map(|stac| ("stac-geoparquet", stac));
+        for (key, value) in [Some(("geo", geo)), stac].into_iter().flatten() {
             self.writer.append_key_value_metadata(KeyValue::new(key.to_owned(), value.to_string()));
         }
         Ok(self.writer.into_inner()?)

@@ -47,7 +47,7 @@ pub(super) fn rows(run: i32, first: i32, detections: &[Detection]) -> Vec<u8> {
 }
 
 /// Returns a polygon as PostGIS reads it.
-pub(super) fn ewkb(ring: &[[f64; 2]]) -> Vec<u8> {
+pub(in crate::database) fn ewkb(ring: &[[f64; 2]]) -> Vec<u8> {
     let mut out = Vec::with_capacity(17 + ring.len() * 16);
     write_ewkb(&mut out, ring);
     out

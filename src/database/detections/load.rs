@@ -6,7 +6,7 @@ use sqlx::{PgConnection, Postgres, Transaction};
 use super::{Detection, RunRow, bulk, copy};
 use crate::{
     catalog::StoredItem,
-    database::{Database, Error, Result, items::write},
+    database::{Database, Error, Result, items::write, reviews},
 };
 
 /// How often the item is written again because somebody else wrote the same one in between.
@@ -15,7 +15,8 @@ const TRIES: usize = 10;
 impl Database {
     /// Puts the findings of a run in the place of those it had, all or none, and returns whether anything changed.
     ///
-    /// The same findings again change nothing, so that reviews of them stay. Numbers count from 0 in the order given.
+    /// The same findings again change nothing, so that reviews of them stay; others take over the reviews of those that
+    /// they match, also from other runs over the same orthophoto. Numbers count from 0 in the order given.
     /// The run's item becomes visible with its findings, or neither does. Two that load one run take turns.
     ///
     /// # Errors
@@ -35,6 +36,7 @@ impl Database {
                 let table = bulk::table_for(&mut transaction, key, detections.len()).await?;
                 copy_in(&mut transaction, &table, key, detections).await?;
                 bulk::attach(&mut transaction, &table, key).await?;
+                reviews::carry_over(&mut transaction, key).await?;
                 true
             }
             None => false,
@@ -97,6 +99,7 @@ async fn replace_run(
     .await
     .map_err(Error::query("write a detection run"))?;
     let Some(key) = key else { return Ok(None) };
+    reviews::keep_reviews(transaction, key).await?;
     bulk::forget(transaction, key).await?;
     sqlx::query("delete from detections where run = $1")
         .bind(key)

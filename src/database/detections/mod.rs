@@ -2,6 +2,7 @@
 
 mod bulk;
 mod copy;
+mod feature;
 mod list;
 mod load;
 #[cfg(test)]
@@ -10,6 +11,9 @@ pub(super) mod tests;
 use chrono::{DateTime, Utc};
 
 use crate::spatial::Bbox;
+
+pub(super) use copy::ewkb;
+pub(super) use list::conditions;
 
 /// One detection run, as it is about to be loaded.
 #[derive(Clone, Debug, PartialEq)]

@@ -78,7 +78,7 @@ impl Access {
         let is_addition = ADDITIONS.contains(&operation);
         match role {
             Role::Admin => true,
-            Role::Viewer => is_read,
+            Role::Viewer | Role::Reviewer => is_read,
             Role::Uploader => (is_read || is_addition) && layer == Some(Layer::Raw),
             Role::Pipeline => is_read || is_addition && layer.is_some_and(|layer| layer != Layer::Raw),
         }

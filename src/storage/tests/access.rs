@@ -33,7 +33,7 @@ async fn each_role_writes_its_own_layers_only() {
         let s3 = store.s3(role);
         for layer in Layer::ALL {
             let may = match role {
-                Role::Viewer => false,
+                Role::Viewer | Role::Reviewer => false,
                 Role::Uploader => layer == Layer::Raw,
                 Role::Pipeline => layer != Layer::Raw,
                 Role::Admin => true,
