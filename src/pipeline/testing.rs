@@ -34,7 +34,7 @@ pub(super) async fn with_context<F: Future<Output = ()>>(test: impl FnOnce(Conte
         let actor = "tester".to_owned();
         let storage = {
             drop(storage);
-            store.storage(Role::Pipeline)
+            store.storage(Role::Admin)
         };
         test(Context { database, storage, scheme: scheme(), actor, work: work.path().to_owned() }).await;
         store.stop().await;
