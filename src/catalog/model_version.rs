@@ -7,6 +7,7 @@ use stac::{Asset, Item};
 use super::{
     Layer, ModelName, Moment, ObjectRef, Stage, StorageScheme, Upstream, Version,
     item::{add_asset, asset_of, declare_extensions, fields, new_item, set, set_polygon},
+    orthophoto::color_band,
 };
 
 /// The value of `polder:kind` of a model's item. Data sets lie in the same collection.
@@ -174,6 +175,8 @@ impl ModelVersion {
 
     fn add_assets(&self, item: &mut Item, scheme: &StorageScheme) {
         let mut weights = asset_of(&self.weights, "TorchScript weights", &["mlm:model", "mlm:weights", "data"]);
+        // STAC allows bands in an item's properties, where MLM wants them, only beside those of an asset.
+        weights.bands = ["red", "green", "blue"].map(color_band).to_vec();
         weights.additional_fields.extend(fields(json!({ "mlm:artifact_type": "torch.jit.save" })));
         add_asset(item, "model", &self.weights, scheme, weights);
         for (key, object) in [("card", &self.card), ("metrics", &self.metrics_file)] {

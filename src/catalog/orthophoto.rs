@@ -105,7 +105,7 @@ fn on_grid(mut asset: Asset, grid: &Grid) -> Asset {
     asset
 }
 
-fn color_band(name: &str) -> Band {
+pub(super) fn color_band(name: &str) -> Band {
     Band {
         name: Some(name.to_owned()),
         description: None,
