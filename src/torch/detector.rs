@@ -426,7 +426,7 @@ mod tests {
         let found = seen[0].found;
         assert_eq!([found.left, found.top, found.right, found.bottom], [12.0, 22.0, 52.0, 42.0]);
         // Wherever the outline begins.
-        let mut corners = seen[0].corners().to_vec();
+        let mut corners = seen[0].corners();
         corners.sort_by(|a, b| a[0].total_cmp(&b[0]).then(a[1].total_cmp(&b[1])));
         assert_eq!(corners, [[12.0, 22.0], [12.0, 42.0], [32.0, 22.0], [32.0, 42.0]]);
     }
